@@ -1,0 +1,80 @@
+# `make up` runs it all, `make test` proves it all. The rest is what those two are made of.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+ENVIRONMENT ?= local
+export COUNTER_PLATFORM_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/counter-platform
+export UV_CACHE_DIR := $(COUNTER_PLATFORM_CACHE)/uv
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
+STAGES := lint unit molecule site
+
+.PHONY: help up check down venv test $(STAGES)
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+up: venv ## From a bare machine to a counted request (ENVIRONMENT=local, ARGS=...)
+	@$(PLAYBOOK) site.yml $(ARGS)
+
+check: venv ## Say what `up` would change, and change nothing
+	@$(PLAYBOOK) site.yml --check --diff $(ARGS)
+
+down: venv ## Remove what `up` made, but for the cache
+	@$(PLAYBOOK) playbooks/teardown.yml $(ARGS)
+
+venv: .venv/synced ## The controller's tools, as locked
+
+.venv/synced: bootstrap.txt pyproject.toml uv.lock
+	@echo "Installing the controller's tools into .venv"
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	[[ -x .venv/bin/uv ]] || python3 -m venv .venv || {
+	  rm -rf .venv
+	  echo "python3 cannot make virtual environments: install the package python3-venv" >&2
+	  exit 1
+	}
+	[[ -x .venv/bin/uv ]] || .venv/bin/python -m pip install --quiet --require-hashes --requirement bootstrap.txt
+	.venv/bin/uv sync --quiet --frozen
+	touch $@
+
+test: venv ## Everything, what fails fast first; a line for each stage
+	@python tests/stages.py $(STAGES)
+
+# Where a stage leaves its JUnit reports; `make test` counts them.
+REPORTS ?= $(CURDIR)/.state/test/$@
+PYTEST = python -m pytest --junitxml=$(REPORTS)/$(1).xml
+
+lint: venv ## Style, types and the roles' production profile
+	ruff check .
+	ruff format --check .
+	mypy collections/ansible_collections/counter tests molecule
+	yamllint --strict .
+	ansible-lint --offline
+	shellcheck $$(git ls-files | xargs -r grep -lE '^#!/bin/(ba)?sh' --)
+
+unit: venv ## Contracts between files, modules on the real engine, and the service alone
+	$(call PYTEST,contracts) tests/contracts
+	$(PLAYBOOK) playbooks/engine.yml
+	ansible localhost --become -m counter.platform.apt_packages -a names=redis-server
+	$(call PYTEST,collection) collections/ansible_collections/counter/platform/tests/unit
+	cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app uv run --quiet --frozen --group test pytest --junitxml=$(REPORTS)/app.xml
+
+SCENARIOS := container_engine offline_images counter_image kind_cluster cluster_addons counter_app default
+molecule: venv ## Each role's scenario, and the whole site (SCENARIOS=...)
+	@mkdir -p $(REPORTS)
+	for scenario in $(SCENARIOS); do
+	  started=$$SECONDS
+	  log=$(REPORTS)/$$scenario.log
+	  if ! REPORT=$(REPORTS)/$$scenario.xml molecule test --scenario-name $$scenario >$$log 2>&1; then
+	    tail -n 150 $$log
+	    echo "scenario $$scenario failed after $$((SECONDS - started)) s; all of its output is in $$log" >&2
+	    exit 1
+	  fi
+	  echo "scenario $$scenario: $$((SECONDS - started)) s, $$(grep -E '^=+ .* in .*s =+$$' $$log | tail -n 1 | tr -d '=')"
+	done
+
+site: venv ## make up and make down as a person would, wrong input, interruptions, bare machines
+	$(call PYTEST,site) tests/site
