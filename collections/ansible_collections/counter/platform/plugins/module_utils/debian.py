@@ -1,0 +1,30 @@
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine's own apt is set up with."""
+
+from __future__ import annotations
+
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+
+APT_GET = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
+
+
+def mirrors() -> dict[str, str]:
+    """Return the addresses of the archive and of the security archive that apt takes packages from.
+
+    Keys are ``main`` and ``security``; the latter is empty where the machine has none. Refreshes the package lists
+    when there are none yet, since apt names only the sources it has lists of. Raises :class:`CommandError` when apt
+    has no Debian source at all.
+    """
+    for refresh in (False, True):
+        if refresh:
+            run([*APT_GET, "update"])
+        listing = run(
+            ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Identifier: Packages", "Origin: Debian"]
+        )
+        rows = [line.split() for line in listing.splitlines()]
+        main = next((uri for label, uri in rows if label == "Debian"), "")
+        if main:
+            security = next((uri for label, uri in rows if label == "Debian-Security"), "")
+            return {"main": main, "security": security}
+    raise CommandError("apt has no Debian source; add one to /etc/apt/sources.list.d and run apt-get update")

@@ -1,0 +1,114 @@
+#!/usr/bin/python
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Install Debian packages, with an honest check mode on a machine that has nothing yet."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apt_packages
+short_description: Install Debian packages, also in check mode on a bare machine
+description:
+  - Asks dpkg what is installed and apt-get for the rest.
+  - M(ansible.builtin.apt) needs python3-apt, installs it by itself, and therefore fails in check mode on a
+    machine that lacks it. This module needs nothing but dpkg and apt-get.
+options:
+  names:
+    description: Packages that shall be installed.
+    type: list
+    elements: str
+    required: true
+  target_release:
+    description:
+      - Take the packages, and what they need newer, from this release (C(apt-get -t)).
+      - apt gets to know the release, from the archive it uses already, at a priority behind the machine's own.
+    type: str
+author: counter-platform contributors
+"""
+
+EXAMPLES = r"""
+- name: Install the tool that makes Debian roots
+  counter.platform.apt_packages:
+    names: [mmdebstrap]
+"""
+
+RETURN = r"""
+missing:
+  description: The packages that were not installed, or not from the target release, before.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors
+
+ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+SOURCES = Path("/etc/apt/sources.list.d")
+PREFERENCES = Path("/etc/apt/preferences.d")
+
+
+def installed(names: list[str]) -> set[str]:
+    """Return those of ``names`` that dpkg has unpacked and configured."""
+    listing = run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"])
+    present = {line.split()[0] for line in listing.splitlines() if line.endswith(" installed")}
+    return present.intersection(names)
+
+
+def know(release: str) -> None:
+    """Let apt know ``release`` from the archive it uses already, behind the machine's own release in every choice."""
+    archive = mirrors()["main"]
+    pin = f"Package: *\nPin: release n={release}\nPin-Priority: 100\n"
+    (PREFERENCES / f"counter-platform-{release}").write_text(pin)
+    (SOURCES / f"counter-platform-{release}.list").write_text(f"deb {archive} {release} main\n")
+
+
+def outdated(names: list[str], release: str) -> list[str]:
+    """Return those of ``names`` that ``release`` has newer than what is installed, or that are not installed.
+
+    All of them where apt does not know the release (yet), as in check mode before its source is written.
+    """
+    try:
+        plan = run([*APT_GET, "--simulate", "-t", release, "install", "--no-install-recommends", *names])
+    except CommandError:
+        return sorted(names)
+    planned = {line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")}
+    return sorted(planned.intersection(names))
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "names": {"type": "list", "elements": "str", "required": True},
+            "target_release": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    names: list[str] = module.params["names"]
+    release: str | None = module.params["target_release"]
+    try:
+        missing = sorted(set(names) - installed(names))
+        source = ["-t", release] if release else []
+        if (missing or release) and not module.check_mode:
+            if release:
+                know(release)
+            run([*APT_GET, "update"], env=ENVIRONMENT)
+        if release:
+            missing = outdated(names, release)
+        if missing and not module.check_mode:
+            run([*APT_GET, "install", "--no-install-recommends", *source, *missing], env=ENVIRONMENT)
+    except CommandError as error:
+        module.fail_json(msg=f"cannot install {', '.join(names)}: {error}")
+    module.exit_json(
+        changed=bool(missing),
+        missing=missing,
+        diff={"before": "", "after": "".join(f"{name}\n" for name in missing)},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+#!/usr/bin/python
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Find out by trying what a container engine on this machine can do."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: engine_probe
+short_description: Try whether the container engine can run what kind needs
+description:
+  - Looks through the docker clients on the machine for one that reaches a daemon, preferring one of the daemon's
+    own version, and runs a privileged container of a few files of the host, so no registry is needed.
+  - Changes nothing that stays. Runs in check mode too.
+options:
+  search_path:
+    description: Folders in which to look for docker clients, in this order.
+    type: list
+    elements: str
+    default: [/usr/bin, /usr/local/bin, /bin]
+author: counter-platform contributors
+"""
+
+EXAMPLES = r"""
+- name: Try the container engine
+  counter.platform.engine_probe:
+  register: probe
+"""
+
+RETURN = r"""
+client:
+  description: The docker client to use; empty when none reaches a daemon.
+  returned: always
+  type: str
+client_version:
+  description: Its version.
+  returned: always
+  type: str
+server_version:
+  description: The daemon's version.
+  returned: always
+  type: str
+privileged:
+  description: Whether a privileged container ran and ended well.
+  returned: always
+  type: bool
+oom_score_adjustable:
+  description: Whether a process in a privileged container may lower its oom_score_adj.
+  returned: always
+  type: bool
+cgroup_version:
+  description: The cgroup version that containers see, V(1) or V(2); 0 when unknown.
+  returned: always
+  type: int
+reason:
+  description: Why it cannot be used; empty when it can.
+  returned: always
+  type: str
+"""
+
+import io
+import os
+import re
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+
+# Two runs at once must not remove each other's image.
+IMAGE = f"counter-platform/engine-probe:{os.getpid()}"
+OOM_TEST = "echo -500 2>/dev/null >/proc/self/oom_score_adj && echo adjustable || echo fixed"
+
+
+def libraries(program: str) -> list[str]:
+    """Return the shared objects that ``program`` loads, the loader included (source: ldd(1))."""
+    return sorted(set(re.findall(r"(/\S+)\s+\(0x", run(["ldd", program]))))
+
+
+def probe_root() -> bytes:
+    """Return a tar with the host's shell and the libraries it loads: the smallest root that runs something."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        shell = str(Path("/bin/sh").resolve())
+        for source, name in [(shell, "/bin/sh"), *((path, path) for path in libraries(shell))]:
+            tar.add(Path(source).resolve(), arcname=name.lstrip("/"))
+    return stream.getvalue()
+
+
+def choose_client(folders: list[str]) -> dict[str, str]:
+    """Return the client, its version and the server's, or the reason why there is none.
+
+    A client of the daemon's own version wins; without one, the first that reaches the daemon.
+    """
+    found: list[dict[str, str]] = []
+    reason = "no docker client is installed"
+    for candidate in dict.fromkeys(str(Path(folder, "docker").resolve()) for folder in folders):
+        if not os.access(candidate, os.X_OK):
+            continue
+        try:
+            answer = run([candidate, "version", "--format", "{{.Client.Version}} {{.Server.Version}}"])
+        except CommandError as error:
+            reason = str(error)
+            continue
+        client_version, server_version = answer.split()
+        found.append({"client": candidate, "client_version": client_version, "server_version": server_version})
+    for entry in found:
+        if entry["client_version"] == entry["server_version"]:
+            return entry
+    return found[0] if found else {"reason": reason}
+
+
+def try_privileged(client: str) -> str:
+    """Run a privileged container and return what its test printed: ``adjustable`` or ``fixed``."""
+    run([client, "import", "-", IMAGE], stdin=probe_root())
+    try:
+        output = run([client, "run", "--rm", "--privileged", "--network=none", IMAGE, "/bin/sh", "-c", OOM_TEST])
+    finally:
+        run([client, "image", "rm", "--force", IMAGE])
+    return output.strip()
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "search_path": {
+                "type": "list",
+                "elements": "str",
+                "default": ["/usr/bin", "/usr/local/bin", "/bin"],
+            }
+        },
+        supports_check_mode=True,
+    )
+    result: dict[str, Any] = {
+        "client": "",
+        "client_version": "",
+        "server_version": "",
+        "privileged": False,
+        "oom_score_adjustable": False,
+        "cgroup_version": 0,
+        "reason": "",
+    }
+    result.update(choose_client(module.params["search_path"]))
+    if result["client"]:
+        try:
+            result["cgroup_version"] = int(run([result["client"], "info", "--format", "{{.CgroupVersion}}"]))
+            result["oom_score_adjustable"] = try_privileged(result["client"]) == "adjustable"
+            result["privileged"] = True
+        except CommandError as error:
+            result["reason"] = str(error)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

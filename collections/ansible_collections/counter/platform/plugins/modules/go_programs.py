@@ -1,0 +1,155 @@
+#!/usr/bin/python
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Compile the tools of one Go module, once for each content of their inputs."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: go_programs
+short_description: Compile programs from Go modules into a content-addressed cache
+description:
+  - Builds the C(tool) packages of one Go module together, so that what they share is compiled once.
+  - Modules are verified against go.sum, and go.sum against the checksum database when it was written.
+  - The result is named by the hash of the module's files, the compiler's version and the options, so nothing is built
+    twice. An interrupted build goes on where it stopped, since the compiler keeps its own cache.
+options:
+  name:
+    description: Name of the result in the cache.
+    type: str
+    required: true
+  source:
+    description: Folder of the module.
+    type: path
+    required: true
+  packages:
+    description: Import paths to build; V(tool) stands for every tool of the module.
+    type: list
+    elements: str
+    default: [tool]
+  rename:
+    description: New names for programs, where the import path's last part says too little.
+    type: dict
+    default: {}
+  tags:
+    description: Build tags.
+    type: list
+    elements: str
+    default: []
+  stamps:
+    description: Values that the linker writes into string variables, by the variable's full name.
+    type: dict
+    default: {}
+  go:
+    description: The go command.
+    type: path
+    required: true
+  cache:
+    description: The cache folder.
+    type: path
+    required: true
+author: counter-platform contributors
+"""
+
+EXAMPLES = r"""
+- name: Compile the node's programs
+  counter.platform.go_programs:
+    name: node-programs
+    source: "{{ role_path }}/files/node-programs"
+    go: "{{ playbook_dir }}/.venv/bin/go"
+    cache: "{{ platform_cache_dir }}"
+"""
+
+RETURN = r"""
+path:
+  description: Folder with the programs.
+  returned: always
+  type: str
+key:
+  description: Hash of the inputs.
+  returned: always
+  type: str
+"""
+
+import shutil
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import (
+    ArtifactStore,
+    Progress,
+    digest_of,
+    digest_of_tree,
+)
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "source": {"type": "path", "required": True},
+            "packages": {"type": "list", "elements": "str", "default": ["tool"]},
+            "rename": {"type": "dict", "default": {}},
+            "tags": {"type": "list", "elements": "str", "default": []},
+            "stamps": {"type": "dict", "default": {}},
+            "go": {"type": "path", "required": True},
+            "cache": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    name: str = params["name"]
+    source, cache, go = Path(params["source"]), Path(params["cache"]), params["go"]
+    flags = [
+        "-trimpath",
+        "-mod=readonly",
+        f"-tags={','.join(params['tags'])}",
+        "-ldflags=" + " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in params["stamps"].items())]),
+    ]
+    environment = {
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "",
+        "GOMODCACHE": str(cache / "go" / "mod"),
+        "GOCACHE": str(cache / "go" / "build"),
+    }
+    progress = Progress(cache, f"compile {name}")
+
+    def compile_into(folder: Path) -> None:
+        progress("listing packages and fetching modules")
+        listed = run([go, "list", "-deps", *flags, *params["packages"]], cwd=source, env=environment)
+        total = len(listed.splitlines())
+        done = 0
+
+        def count(line: str) -> None:
+            nonlocal done
+            done += 1
+            progress(f"{done} of at most {total} packages, now {line}")
+
+        follow([go, "build", "-v", *flags, "-o", f"{folder}/", *params["packages"]], count, cwd=source, env=environment)
+        for old, new in params["rename"].items():
+            (folder / old).rename(folder / new)
+
+    store = ArtifactStore(cache)
+    try:
+        if shutil.which(go) is None:
+            module.fail_json(msg=f"{name}: the go command {go} is not there; `make venv` installs it")
+        key = digest_of(
+            {
+                "source": digest_of_tree(source),
+                "compiler": run([go, "env", "GOVERSION", "GOOS", "GOARCH"], env=environment),
+                "flags": flags,
+                "packages": params["packages"],
+                "rename": params["rename"],
+            }
+        )
+        changed = store.ensure(name, key, compile_into, check_mode=module.check_mode)
+    except (CommandError, OSError) as error:
+        module.fail_json(msg=f"cannot compile {name}: {error}")
+    module.exit_json(changed=changed, path=str(store.path(name, key)), key=key)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Make, start or remove a kind cluster, and never one that somebody else made."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kind_cluster
+short_description: A kind cluster, present or absent
+description:
+  - Every node mounts the cluster's own state folder, so that the running containers tell whose cluster it is, what it
+    was made from, and whether its creation ended. A cluster of that name without the mark is left alone and refused.
+  - A cluster whose creation was interrupted is removed and made again; stopped nodes are started.
+options:
+  name:
+    description: Name of the cluster.
+    type: str
+    required: true
+  state:
+    description: Whether it shall be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  image:
+    description: The node image. Needed with O(state=present).
+    type: str
+  config:
+    description: kind's configuration (API V(kind.x-k8s.io/v1alpha4)), without name, node image and marks.
+    type: dict
+    default: {}
+  state_dir:
+    description: Folder that holds the cluster's marks; one for each cluster.
+    type: path
+    required: true
+  kubeconfig:
+    description: Where to write the cluster's own kubeconfig; the user's is never touched.
+    type: path
+    required: true
+  wait_seconds:
+    description: How long the cluster may take to become ready.
+    type: int
+    default: 300
+  kind:
+    description: The kind command. Needed with O(state=present).
+    type: str
+  docker:
+    description: The docker client; may be empty in check mode.
+    type: str
+    required: true
+  cache:
+    description: The cache folder, for progress.
+    type: path
+    required: true
+author: counter-platform contributors
+"""
+
+EXAMPLES = r"""
+- name: Make the cluster
+  counter.platform.kind_cluster:
+    name: counter-local
+    image: counter-platform/node:v1.36.4
+    state_dir: .state/local/cluster
+    kubeconfig: .state/local/kubeconfig
+    kind: /usr/local/bin/kind
+    docker: /usr/bin/docker
+    cache: ~/.cache/counter-platform
+"""
+
+RETURN = r"""
+nodes:
+  description: Names of the node containers.
+  returned: always
+  type: list
+  elements: str
+action:
+  description: What was, or in check mode would be, done.
+  returned: always
+  type: str
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import Progress, digest_of
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
+
+MARK = "/etc/counter-platform"
+"""Where a node mounts the state folder; the mount is what says that the cluster is ours."""
+LABEL = "io.x-k8s.kind.cluster"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node container as docker sees it."""
+
+    name: str
+    identity: str
+    running: bool
+    owner: str
+    """The folder on the machine that is mounted at :data:`MARK`; empty where none is."""
+
+
+class Cluster:
+    """One kind cluster, its node containers and its marks."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.name: str = params["name"]
+        self.image: str | None = params["image"]
+        self.state_dir = Path(params["state_dir"]).resolve()
+        self.kubeconfig = Path(params["kubeconfig"])
+        self._config: dict[str, Any] = params["config"]
+        self._wait: int = params["wait_seconds"]
+        self._kind: str | None = params["kind"]
+        self._docker: str = params["docker"]
+        self._progress = Progress(Path(params["cache"]), f"cluster {self.name}")
+        # kind calls the docker it finds in PATH; it has to be the one that was chosen.
+        folders = [str(Path(self._docker).parent), os.environ.get("PATH", "")]
+        self._environment = {
+            "PATH": os.pathsep.join(folders),
+            "KIND_EXPERIMENTAL_PROVIDER": "docker",
+            # A network of its own keeps environments apart, and can be removed with the cluster.
+            "KIND_EXPERIMENTAL_DOCKER_NETWORK": self.name,
+        }
+        self._made = self.state_dir / "made.json"
+
+    def nodes(self) -> list[Node]:
+        """Return the cluster's node containers, running or not."""
+        if not self._docker:
+            return []
+        identities = run([self._docker, "ps", "--all", "--quiet", "--filter", f"label={LABEL}={self.name}"]).split()
+        if not identities:
+            return []
+        found = []
+        for entry in json.loads(run([self._docker, "container", "inspect", *identities])):
+            owners = [mount["Source"] for mount in entry["Mounts"] if mount["Destination"] == MARK]
+            found.append(
+                Node(entry["Name"].lstrip("/"), entry["Id"], entry["State"]["Running"], owners[0] if owners else "")
+            )
+        return found
+
+    def network_exists(self) -> bool:
+        """Return whether the cluster's own network is there."""
+        if not self._docker:
+            return False
+        return self.name in run([self._docker, "network", "ls", "--format", "{{.Name}}"]).split()
+
+    def wanted(self) -> dict[str, Any]:
+        """Return kind's whole configuration for this cluster."""
+        mount = {"hostPath": str(self.state_dir), "containerPath": MARK, "readOnly": True}
+        nodes = [
+            {**node, "image": self.image, "extraMounts": [*node.get("extraMounts", []), mount]}
+            for node in self._config.get("nodes") or [{"role": "control-plane"}]
+        ]
+        return {
+            "kind": "Cluster",
+            "apiVersion": "kind.x-k8s.io/v1alpha4",
+            **self._config,
+            "name": self.name,
+            "nodes": nodes,
+        }
+
+    def made(self) -> dict[str, Any]:
+        """Return the mark of the last creation that ended: its ``config`` and ``nodes``; empty without a whole one."""
+        try:
+            content: dict[str, Any] = json.loads(self._made.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return content
+
+    def create(self) -> None:
+        """Make the cluster and write the mark last, so that an interrupted creation has none."""
+        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._made.unlink(missing_ok=True)
+        configuration = self.state_dir / "kind.json"
+        configuration.write_text(json.dumps(self.wanted(), indent=2))
+        command = [
+            str(self._kind),
+            "create",
+            "cluster",
+            f"--name={self.name}",
+            f"--config={configuration}",
+            f"--kubeconfig={self.kubeconfig}",
+            f"--wait={self._wait}s",
+        ]
+        follow(command, self._tell, env=self._environment)
+        self._wait_until_ready()
+        self.kubeconfig.chmod(0o600)
+        nodes = sorted(node.identity for node in self.nodes())
+        self._made.write_text(json.dumps({"config": digest_of(self.wanted()), "nodes": nodes}))
+
+    def start(self) -> None:
+        """Start stopped nodes and wait until the API answers and the nodes are ready.
+
+        Running nodes are waited for too: the daemon starts them itself when it is started.
+        """
+        if stopped := [node.name for node in self.nodes() if not node.running]:
+            run([self._docker, "start", *stopped])
+        self._wait_until_ready()
+
+    def delete(self) -> None:
+        """Remove the cluster, its network, its kubeconfig and its marks.
+
+        This is all that ``kind delete cluster`` does, and the network besides; it works without kind.
+        """
+        if not self._docker:
+            raise CommandError(f"no docker daemon answers, so cluster {self.name} was left as it is; start it first")
+        if nodes := [node.name for node in self.nodes()]:
+            run([self._docker, "rm", "--force", "--volumes", *nodes])
+        if self.network_exists():
+            run([self._docker, "network", "rm", self.name])
+        for path in (self._made, self.state_dir / "kind.json", self.kubeconfig):
+            path.unlink(missing_ok=True)
+
+    def _tell(self, line: str) -> None:
+        if text := line.strip():
+            self._progress(text)
+
+    def _wait_until_ready(self) -> None:
+        """Wait for every node to be Ready; kind's own ``--wait`` ends without an error when its time is over."""
+        control_plane = next(node.name for node in self.nodes() if node.name.endswith("control-plane"))
+        kubectl = [self._docker, "exec", control_plane, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
+        deadline = time.monotonic() + self._wait
+        while True:
+            try:
+                run([*kubectl, "wait", "--for=condition=Ready", "node", "--all", "--timeout=10s"])
+            except CommandError as error:
+                if time.monotonic() > deadline:
+                    raise CommandError(f"the nodes were not ready within {self._wait} s: {error}") from error
+                self._progress("waiting for the API server and the nodes")
+                time.sleep(1)
+            else:
+                return
+
+
+def decide(cluster: Cluster, state: str) -> str:
+    """Return what to do: ``none``, ``create``, ``recreate``, ``start`` or ``delete``.
+
+    Raises :class:`CommandError` for a cluster that is not ours, and for one made from other settings.
+    """
+    nodes = cluster.nodes()
+    foreign = [node.name for node in nodes if node.owner != str(cluster.state_dir)]
+    if foreign:
+        raise CommandError(
+            f"there is a kind cluster {cluster.name} that was not made from here ({', '.join(foreign)}). It was left "
+            f"as it is. Set kind_cluster_name to another name, or remove it with "
+            f"`kind delete cluster --name {cluster.name}` if nobody needs it"
+        )
+    made = cluster.made()
+    if state == "absent":
+        return "delete" if nodes or made or cluster.kubeconfig.exists() or cluster.network_exists() else "none"
+    if not nodes:
+        return "create"
+    if made.get("nodes") != sorted(node.identity for node in nodes):
+        return "recreate"
+    if made["config"] != digest_of(cluster.wanted()):
+        raise CommandError(
+            f"cluster {cluster.name} was made with other settings or another node image, and a kind cluster cannot be "
+            f"changed in place. `make down` removes it with all its data; `make up` then makes it anew"
+        )
+    return "none" if all(node.running for node in nodes) else "start"
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "image": {"type": "str"},
+            "config": {"type": "dict", "default": {}},
+            "state_dir": {"type": "path", "required": True},
+            "kubeconfig": {"type": "path", "required": True},
+            "wait_seconds": {"type": "int", "default": 300},
+            "kind": {"type": "str"},
+            "docker": {"type": "str", "required": True},
+            "cache": {"type": "path", "required": True},
+        },
+        required_if=[("state", "present", ["image", "kind"])],
+        supports_check_mode=True,
+    )
+    cluster = Cluster(module.params)
+    try:
+        action = decide(cluster, module.params["state"])
+        if not module.check_mode:
+            if action in {"delete", "recreate"}:
+                cluster.delete()
+            if action in {"create", "recreate"}:
+                cluster.create()
+            if action in {"start", "none"} and module.params["state"] == "present":
+                cluster.start()
+        nodes = [node.name for node in cluster.nodes()]
+    except (CommandError, OSError) as error:
+        module.fail_json(msg=str(error))
+    state = {"none": "as wanted", "create": "absent", "recreate": "half made", "start": "stopped", "delete": "present"}
+    module.exit_json(
+        changed=action != "none",
+        nodes=nodes,
+        action=action,
+        diff={
+            "before": f"{cluster.name}: {state[action]}\n",
+            "after": f"{cluster.name}: {'as wanted' if action == 'none' else module.params['state']}\n",
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+#!/usr/bin/python
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Bring images onto the nodes of a kind cluster, unless they hold them already."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_image
+short_description: Load images into a kind cluster's nodes, compared by digest
+description:
+  - Compares the digest of each image's configuration with what the node's container runtime reports, and imports the
+    archive where they differ. Works whatever store the docker daemon uses.
+options:
+  nodes:
+    description: Node containers.
+    type: list
+    elements: str
+    required: true
+  images:
+    description: The images.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      image:
+        description: Name and tag.
+        type: str
+        required: true
+      id:
+        description: Digest of the configuration, C(sha256:…).
+        type: str
+        required: true
+      archive:
+        description: The image as a docker archive.
+        type: path
+        required: true
+  docker:
+    description: The docker client.
+    type: str
+    required: true
+author: counter-platform contributors
+"""
+
+EXAMPLES = r"""
+- name: Bring the service's image onto the node
+  counter.platform.node_image:
+    nodes: [counter-local-control-plane]
+    images: ["{{ counter_image_built }}"]
+    docker: /usr/bin/docker
+"""
+
+RETURN = r"""
+loaded:
+  description: What was, or in check mode would be, loaded; C(NODE IMAGE) each.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+
+
+def full_name(image: str) -> str:
+    """Return ``image`` as the container runtime names it: a name without a registry is one of Docker Hub's."""
+    first, slash, _ = image.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return image
+    return f"docker.io/{image}" if slash else f"docker.io/library/{image}"
+
+
+class NodeRuntime:
+    """containerd on one node, by way of ``docker exec``."""
+
+    def __init__(self, docker: str, node: str) -> None:
+        self._exec = [docker, "exec", "--interactive", node, "ctr", "--namespace=k8s.io"]
+
+    def config_digest(self, image: str) -> str:
+        """Return the digest of the image's configuration, or an empty text where the node lacks it."""
+        listing = run([*self._exec, "images", "ls", f"name=={full_name(image)}"]).splitlines()[1:]
+        if not listing:
+            return ""
+        document = self._content(listing[0].split()[2])
+        if "manifests" in document:
+            document = self._content(document["manifests"][0]["digest"])
+        return str(document["config"]["digest"])
+
+    def _content(self, digest: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(run([*self._exec, "content", "get", digest]))
+        return document
+
+    def load(self, archive: Path) -> None:
+        """Import a docker archive."""
+        with archive.open("rb") as stream:
+            done = subprocess.run(
+                [*self._exec, "images", "import", "-"], stdin=stream, capture_output=True, check=False
+            )
+        if done.returncode != 0:
+            raise CommandError(f"importing {archive} failed: {done.stderr.decode(errors='replace').strip()}")
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "nodes": {"type": "list", "elements": "str", "required": True},
+            "images": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "image": {"type": "str", "required": True},
+                    "id": {"type": "str", "required": True},
+                    "archive": {"type": "path", "required": True},
+                },
+            },
+            "docker": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    loaded: list[str] = []
+    for node in module.params["nodes"]:
+        runtime = NodeRuntime(module.params["docker"], node)
+        for entry in module.params["images"]:
+            try:
+                if entry["id"] and runtime.config_digest(entry["image"]) == entry["id"]:
+                    continue
+                if not module.check_mode:
+                    runtime.load(Path(entry["archive"]))
+            except (CommandError, OSError) as error:
+                module.fail_json(msg=f"cannot load {entry['image']} into {node}: {error}")
+            loaded.append(f"{node} {entry['image']}")
+    module.exit_json(
+        changed=bool(loaded),
+        loaded=loaded,
+        diff={"before": "", "after": "".join(f"{line}\n" for line in loaded)},
+    )
+
+
+if __name__ == "__main__":
+    main()

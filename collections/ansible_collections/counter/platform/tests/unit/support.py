@@ -1,0 +1,65 @@
+"""What the tests share besides fixtures."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COLLECTION = Path(__file__).resolve().parents[2]
+COLLECTIONS = COLLECTION.parents[2]
+LABEL = "counter-unit"
+"""Label of every image that a test builds, by which it is found again."""
+
+RunModule = Callable[..., dict[str, Any]]
+
+
+@dataclass
+class Docker:
+    """A docker daemon, and a name that this test alone uses in it."""
+
+    client: str
+    name: str
+
+    def __call__(self, *arguments: str, stdin: bytes | None = None) -> str:
+        done = subprocess.run([self.client, *arguments], input=stdin, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().strip()
+
+    @property
+    def session(self) -> str:
+        """The first part of the name, which all tests of one run share."""
+        return "-".join(self.name.split("-")[:3])
+
+    def containers(self) -> set[str]:
+        """Return the names of this test's containers."""
+        return set(self("ps", "--all", "--filter", f"name=^/{self.name}", "--format", "{{.Names}}").split())
+
+    def networks(self) -> set[str]:
+        """Return the names of this test's networks."""
+        return set(self("network", "ls", "--filter", f"name=^{self.name}", "--format", "{{.Name}}").split())
+
+    def images(self) -> set[str]:
+        """Return the ids of this test's images, those that lost their name included."""
+        label = f"label={LABEL}={self.session}"
+        # The pattern's star stops at a slash.
+        references = [f"--filter=reference={self.name}*", f"--filter=reference={self.name}*/*"]
+        named = self("image", "ls", "--quiet", "--no-trunc", *references)
+        return {*named.split(), *self("image", "ls", "--all", "--quiet", "--no-trunc", "--filter", label).split()}
+
+    def clean(self) -> None:
+        """Remove everything that has this test's name."""
+        if containers := self.containers():
+            self("rm", "--force", "--volumes", *containers)
+        if networks := self.networks():
+            self("network", "rm", *networks)
+        if images := self.images():
+            self("image", "rm", "--force", *images)
+
+
+def results_in(cache: Path) -> list[str]:
+    """Return the complete results in a cache, ``NAME/KEY`` each."""
+    found = cache.glob("artifacts/*/*")
+    return sorted(f"{path.parent.name}/{path.name}" for path in found if not path.name.startswith("."))

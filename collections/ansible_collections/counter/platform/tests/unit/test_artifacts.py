@@ -1,0 +1,224 @@
+"""The store of build results and the keys it goes by."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import (
+    KEEP_UNUSED_SECONDS,
+    ArtifactStore,
+    Progress,
+    digest_of,
+    digest_of_tree,
+)
+
+INPUTS: dict[str, Any] = {"name": "x", "files": {"a": "1", "b": "2"}, "packages": ["p", "q"]}
+
+
+def test_a_key_is_sixteen_hex_digits_and_the_same_in_every_order() -> None:
+    backwards = {"packages": ["p", "q"], "files": {"b": "2", "a": "1"}, "name": "x"}
+    assert digest_of(INPUTS) == digest_of(backwards)
+    assert len(digest_of(INPUTS)) == 16
+    assert int(digest_of(INPUTS), 16) >= 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "y"},
+        {"files": {"a": "1"}},
+        {"files": {"a": "2", "b": "1"}},
+        {"packages": ["q", "p"]},
+        {"packages": ["pq"]},
+        {"more": None},
+    ],
+)
+def test_a_key_differs_with_any_input(change: dict[str, Any]) -> None:
+    assert digest_of(INPUTS | change) != digest_of(INPUTS)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    (root / "sub").mkdir(parents=True)
+    (root / "a").write_text("one")
+    (root / "sub" / "b").write_text("two")
+    return root
+
+
+def _compile_cache(root: Path) -> None:
+    (root / "sub" / "__pycache__").mkdir()
+    (root / "sub" / "__pycache__" / "b.pyc").write_text("x")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "a").write_text("One"),
+        lambda root: (root / "a").write_text("one\n"),
+        lambda root: (root / "a").chmod(0o755),
+        lambda root: (root / "a").rename(root / "c"),
+        lambda root: (root / "a").rename(root / "sub" / "a"),
+        lambda root: (root / "a").unlink(),
+        lambda root: (root / "c").write_text(""),
+        lambda root: ((root / "a").write_text("two"), (root / "sub" / "b").write_text("one")),
+    ],
+    ids=["content", "newline", "execute bit", "name", "folder", "removed", "added empty", "swapped"],
+)
+def test_the_digest_of_a_tree_differs(tree: Path, change: Callable[[Path], object]) -> None:
+    before = digest_of_tree(tree)
+    change(tree)
+    assert digest_of_tree(tree) != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: os.utime(root / "a", (1, 1)),
+        lambda root: (root / "a").chmod(0o600),
+        _compile_cache,
+        lambda root: root.rename(root.with_name("elsewhere")),
+    ],
+    ids=["times", "read bits", "compiled Python", "place of the tree"],
+)
+def test_the_digest_of_a_tree_stays(tree: Path, change: Callable[[Path], object]) -> None:
+    before = digest_of_tree(tree)
+    change(tree)
+    assert digest_of_tree(tree if tree.exists() else tree.with_name("elsewhere")) == before
+
+
+def test_the_digest_of_a_missing_tree_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError, match="nothing-here"):
+        digest_of_tree(tmp_path / "nothing-here")
+
+
+def _hello(folder: Path) -> None:
+    (folder / "hello").write_text("hello")
+
+
+def _never(folder: Path) -> None:
+    pytest.fail("built again")
+
+
+def test_a_result_is_built_once(cache: Path) -> None:
+    store = ArtifactStore(cache)
+    assert not store.has("thing", "k1")
+    assert not cache.exists(), "asking changed something"
+    assert store.build("thing", "k1", _hello)
+    assert store.has("thing", "k1")
+    assert (store.path("thing", "k1") / "hello").read_text() == "hello"
+    assert not store.build("thing", "k1", _never)
+
+
+def test_a_result_is_not_there_before_it_is_whole(cache: Path) -> None:
+    store = ArtifactStore(cache)
+    seen = []
+
+    def make(folder: Path) -> None:
+        _hello(folder)
+        seen.append(store.has("thing", "k1"))
+
+    store.build("thing", "k1", make)
+    assert seen == [False]
+
+
+def test_a_failed_build_is_no_result_and_the_next_one_starts_clean(cache: Path) -> None:
+    store = ArtifactStore(cache)
+
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        store.build("thing", "k1", fail)
+    assert not store.has("thing", "k1")
+    assert store.build("thing", "k1", _hello)
+    assert [path.name for path in store.path("thing", "k1").iterdir()] == ["hello"]
+
+
+BUILDER = """
+import sys, time
+from pathlib import Path
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore
+
+cache, log, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+
+def make(folder):
+    (folder / "half").write_text("half")
+    with log.open("a") as stream:
+        stream.write("make\\n")
+    time.sleep(seconds)
+    (folder / "whole").write_text("whole")
+
+print(ArtifactStore(cache).build("thing", "k1", make))
+"""
+
+
+def _builder(cache: Path, log: Path, seconds: float) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", BUILDER, str(cache), str(log), str(seconds)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+def test_two_processes_build_once(cache: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    builders = [_builder(cache, log, 0.7) for _ in range(2)]
+    answers = sorted(builder.communicate(timeout=30)[0].strip() for builder in builders)
+    assert answers == ["False", "True"]
+    assert log.read_text() == "make\n"
+    assert (ArtifactStore(cache).path("thing", "k1") / "whole").exists()
+
+
+def test_what_a_killed_build_left_is_removed(cache: Path, tmp_path: Path) -> None:
+    log, store = tmp_path / "log", ArtifactStore(cache)
+    builder = _builder(cache, log, 60)
+    _wait_for(log)
+    builder.send_signal(signal.SIGKILL)
+    builder.communicate(timeout=30)
+    assert list((cache / "artifacts" / "thing").glob(".building-*")), "the test killed nothing"
+    assert not store.has("thing", "k1")
+    # Another key too: what is left behind may never be asked for again.
+    assert store.build("thing", "k2", _hello)
+    assert not list((cache / "artifacts" / "thing").glob(".building-*"))
+
+
+def test_results_that_nothing_asked_for_are_dropped(cache: Path) -> None:
+    store = ArtifactStore(cache)
+    long_ago = time.time() - KEEP_UNUSED_SECONDS - 60
+    for key in ("unused", "asked", "recent"):
+        store.build("thing", key, _hello)
+    store.build("other", "unused", _hello)
+    for name, key in (("thing", "unused"), ("thing", "asked"), ("other", "unused")):
+        os.utime(store.path(name, key), (long_ago, long_ago))
+    os.utime(store.path("thing", "recent"), (long_ago + 120, long_ago + 120))
+    assert store.has("thing", "asked")
+    store.build("thing", "new", _hello)
+    kept = {path.name for path in (cache / "artifacts" / "thing").iterdir() if path.is_dir()}
+    assert kept == {"asked", "recent", "new"}
+    assert store.path("other", "unused").is_dir(), "another result's folder was swept"
+
+
+def test_progress_keeps_one_line(cache: Path) -> None:
+    progress = Progress(cache, "compile x")
+    progress("1 of 2")
+    progress("2 of 2")
+    assert [path.name for path in cache.iterdir()] == ["progress"]
+    assert (cache / "progress").read_text() == "compile x: 2 of 2\n"

@@ -1,0 +1,57 @@
+"""What a module's documentation says and what it takes are the same."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.counter.platform.tests.unit.support import COLLECTION
+
+MODULES = sorted(path for path in (COLLECTION / "plugins" / "modules").glob("*.py") if path.name != "__init__.py")
+
+
+def _parts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the module's YAML texts by name, and its argument spec."""
+    tree = ast.parse(path.read_text())
+    texts = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name in {"DOCUMENTATION", "EXAMPLES", "RETURN"}:
+                texts[name] = yaml.safe_load(ast.literal_eval(node.value))
+    (spec,) = (node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "argument_spec")
+    return texts, ast.literal_eval(spec)
+
+
+def _facts(options: dict[str, Any], nested: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, option in options.items():
+        facts[name] = {key: option.get(key) for key in ("type", "elements", "choices", "default")}
+        facts[name]["required"] = option.get("required", False)
+        facts[name][nested and "options"] = _facts(option.get(nested, {}), nested)
+    return facts
+
+
+def test_there_are_modules() -> None:
+    assert len(MODULES) == 8
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_options_are_documented_as_they_are(path: Path) -> None:
+    texts, spec = _parts(path)
+    documented = texts["DOCUMENTATION"]
+    assert documented["module"] == path.stem
+    assert _facts(documented["options"], "suboptions") == _facts(spec, "options")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_examples_give_what_is_required_and_nothing_unknown(path: Path) -> None:
+    texts, spec = _parts(path)
+    for task in texts["EXAMPLES"]:
+        given = task[f"counter.platform.{path.stem}"] or {}
+        assert set(given) <= set(spec)
+        assert {name for name, option in spec.items() if option.get("required")} <= set(given)
+    assert all(value["returned"] and value["type"] for value in texts["RETURN"].values())
