@@ -1,0 +1,41 @@
+"""The engine on bare machines of both Debian releases."""
+
+import json
+
+from testinfra.host import Host
+
+
+def test_daemon_is_started_and_enabled(host: Host) -> None:
+    service = host.service("docker")
+    assert service.is_running
+    assert service.is_enabled
+
+
+def test_client_has_the_version_of_the_daemon(host: Host) -> None:
+    versions = json.loads(host.check_output("docker version --format '{{json .}}'"))
+    assert versions["Client"]["Version"] == versions["Server"]["Version"]
+
+
+def test_privileged_container_runs(host: Host) -> None:
+    # The machine's own files make the image: no registry is needed.
+    host.check_output(
+        "tar --create --dereference /bin/sh $(ldd /bin/sh | grep -o '/[^ ]*') 2>/dev/null"
+        " | docker import - counter-molecule:latest"
+    )
+    output = host.check_output(
+        "docker run --rm --privileged --network=none counter-molecule:latest /bin/sh -c 'echo 42'"
+    )
+    assert output == "42"
+
+
+def test_image_is_built_without_a_network(host: Host) -> None:
+    host.check_output("mkdir -p /tmp/build && printf 'FROM scratch\\nCOPY Dockerfile /\\n' > /tmp/build/Dockerfile")
+    host.check_output("DOCKER_BUILDKIT=1 docker build --network=none --tag counter-molecule:built /tmp/build")
+    assert host.check_output("docker image ls --quiet counter-molecule:built")
+
+
+def test_only_the_engines_packages_come_from_a_newer_release(host: Host) -> None:
+    release = host.system_info.codename
+    libc = host.check_output("apt-cache policy libc6")
+    installed = libc.split("***")[1].splitlines()[1]
+    assert release in installed, f"libc6 is not {release}'s own: {installed}"

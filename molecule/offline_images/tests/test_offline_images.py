@@ -1,0 +1,94 @@
+"""What was built carries what it says, and a change rebuilds only what depends on it."""
+
+import json
+
+import pytest
+import yaml
+from platform_cluster import ROOT, docker, newest, run
+
+TABLE = yaml.safe_load((ROOT / "inventories/common/images.yml").read_text())
+KIND_STOCK_SIZE = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    """The node image in the daemon."""
+    return f"counter-platform/node:{newest('counter-platform_node').name}"
+
+
+def in_node(node: str, *command: str) -> str:
+    """Run a command on the node image, without the entry point that would make it a node."""
+    return docker("run", "--rm", "--network=none", f"--entrypoint={command[0]}", node, *command[1:])
+
+
+def test_node_image_is_no_larger_than_kinds_own(node: str) -> None:
+    assert int(docker("image", "inspect", "--format", "{{.Size}}", node)) < KIND_STOCK_SIZE
+
+
+def test_node_image_fulfils_kinds_contract(node: str) -> None:
+    assert in_node(node, "cat", "/kind/version") == TABLE["kubernetes_version"]
+    image = json.loads(docker("image", "inspect", node))[0]["Config"]
+    assert image["Entrypoint"] == ["/usr/local/bin/entrypoint"]
+    assert not image["Cmd"]
+    manifests = list(yaml.safe_load_all(in_node(node, "cat", "/kind/manifests/default-cni.yaml")))
+    assert {manifest["kind"] for manifest in manifests} >= {"DaemonSet", "ClusterRole"}
+    assert "@" not in in_node(node, "grep", "sandbox_image", "/etc/containerd/config.toml")
+
+
+@pytest.mark.parametrize("program", ["kubeadm", "kubelet", "kubectl"])
+def test_programs_know_their_version(node: str, program: str) -> None:
+    arguments = {
+        "kubeadm": ["version", "--output=short"],
+        "kubelet": ["--version"],
+        "kubectl": ["version", "--client"],
+    }
+    assert TABLE["kubernetes_version"] in in_node(node, program, *arguments[program])
+
+
+def test_node_image_carries_every_image_that_kubeadm_wants(node: str) -> None:
+    wanted = set(
+        in_node(
+            node, "kubeadm", "config", "images", "list", f"--kubernetes-version={TABLE['kubernetes_version']}"
+        ).split()
+    )
+    script = (
+        "containerd --log-level=error >/dev/null 2>&1 & until ctr version >/dev/null 2>&1; do sleep 0.2; done;"
+        " ctr --namespace=k8s.io images ls --quiet"
+    )
+    carried = set(in_node(node, "sh", "-c", script).split())
+    assert wanted
+    assert wanted <= carried
+
+
+def test_nothing_switches_verification_off() -> None:
+    switches = "trusted=yes|allow-insecure|allow-unauthenticated|GONOSUMDB|GONOSUMCHECK|GONOSUMDB|GOINSECURE|GOSUMDB"
+    listing = run(
+        "grep", "-rnE", switches, "roles", "collections/ansible_collections/counter/platform/plugins", check=False
+    )
+    assert listing.stdout == ""
+
+
+PROGRAMS, ROOTS, BASES, IMAGES, NODE = (
+    "Compile the node's programs",
+    "Make the Debian roots",
+    "Turn roots into images that others start from",
+    "Build the images of the programs",
+    "Build the kind node image",
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "rebuilt"),
+    [
+        ("offline_images_refresh=another-day", {ROOTS, BASES, IMAGES, NODE}),
+        ('{"offline_images_go_tags": ["grpcnotrace", "another"]}', {PROGRAMS, IMAGES, NODE}),
+        ("offline_images_disk_gib=1", set()),
+    ],
+)
+def test_changed_input_rebuilds_what_depends_on_it_and_nothing_else(change: str, rebuilt: set[str]) -> None:
+    command = ["ansible-playbook", "--check", "-i", str(ROOT / "inventories/local")]
+    callback = "ANSIBLE_STDOUT_CALLBACK=ansible.posix.json"
+    done = run("env", callback, *command, str(ROOT / "playbooks/images.yml"), "-e", change)
+    tasks = [task for play in json.loads(done.stdout)["plays"] for task in play["tasks"]]
+    changed = {task["task"]["name"] for task in tasks if any(host.get("changed") for host in task["hosts"].values())}
+    assert {name.removeprefix("offline_images : ") for name in changed} == rebuilt
