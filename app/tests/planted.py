@@ -1,0 +1,125 @@
+"""Services with a store of another make: ``python -m tests.planted NAME``.
+
+The faults are those that the exactness test must find; the sound ones reach states that are hard to time.
+"""
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+
+from counter import logs
+from counter.config import Settings, load
+from counter.page import WORD_BYTES, SharedPage, load_fetch_add
+from counter.server import Server
+from counter.stores import PageStore, Store
+
+WORD = 8
+DEADLY = 50
+
+
+class _Planted:
+    def __init__(self, settings: Settings) -> None:
+        self.page = SharedPage.in_file(settings.page_file, load_fetch_add())
+
+    async def increment(self) -> int:
+        raise NotImplementedError
+
+    async def check(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class NoAtomicStep(_Planted):
+    """Reads and writes in two steps, between which others run."""
+
+    async def increment(self) -> int:
+        value = self.page.read(WORD) + 1
+        await asyncio.sleep(0)
+        self.page.add(WORD, value - self.page.read(WORD))
+        return value
+
+
+class ReadAfterLock(_Planted):
+    """Adds under a lock and reads after it."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.lock = asyncio.Lock()
+
+    async def increment(self) -> int:
+        async with self.lock:
+            self.page.add(WORD)
+        await asyncio.sleep(0)
+        return self.page.read(WORD)
+
+
+class PerProcess(_Planted):
+    """Each worker has a count of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.count = 0
+
+    async def increment(self) -> int:
+        self.count += 1
+        return self.count
+
+
+class Slow(_Planted):
+    """Sound, and takes a second and a half."""
+
+    async def increment(self) -> int:
+        await asyncio.sleep(1.5)
+        return self.page.add(WORD)
+
+
+class _DeadlyPage(SharedPage):
+    """Kills the process that makes the count 50, once it has the lock and before the value is written."""
+
+    def add(self, index: int, amount: int = 1) -> int:
+        if index == WORD and self.read(index) == DEADLY - 1 and self.read(WORD + 1) == 0:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX, WORD_BYTES, index * WORD_BYTES)
+            super().add(WORD + 1)  # the next worker lives
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().add(index, amount)
+
+
+class Deaf(_Planted):
+    """Sound; the reader of standard output goes away with the first increment."""
+
+    deaf = False
+
+    async def increment(self) -> int:
+        if not self.deaf:
+            self.deaf = True
+            reader, writer = os.pipe()
+            os.dup2(writer, 1)
+            os.close(reader)
+        return self.page.add(WORD)
+
+
+def _lockf(settings: Settings) -> Store:
+    return PageStore(SharedPage.in_file(settings.page_file, None))
+
+
+def _killed_inside(settings: Settings) -> Store:
+    return PageStore(_DeadlyPage.in_file(settings.page_file, None))
+
+
+STORES = {
+    "no-atomic-step": NoAtomicStep,
+    "read-after-lock": ReadAfterLock,
+    "per-process": PerProcess,
+    "slow": Slow,
+    "deaf": Deaf,
+    "lockf": _lockf,
+    "killed-inside": _killed_inside,
+}
+
+if __name__ == "__main__":
+    logs.configure("info")
+    Server(load(os.environ)[0], STORES[sys.argv[1]]).run()

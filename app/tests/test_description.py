@@ -1,0 +1,97 @@
+"""The OpenAPI description is true: schemathesis makes requests of it and holds the answers against it."""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from counter import __version__
+from counter.metrics import OTHER, ROUTES
+
+from tests.harness import Service, free_port
+
+DESCRIPTION: dict[str, Any] = json.loads(resources.files("counter").joinpath("openapi.json").read_text())
+
+
+def _fuzz(
+    service: Service, description: dict[str, Any], examples: int, *checks: str
+) -> subprocess.CompletedProcess[str]:
+    path = service.directory / "description.json"
+    path.write_text(json.dumps(description))
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", str(path)),
+            *("--url", f"http://127.0.0.1:{service.port}", "--generation-deterministic", "--no-color"),
+            *("--max-examples", str(examples), "--phases", "coverage,fuzzing"),
+            *checks,
+        ],
+        cwd=service.directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_description_is_served_and_complete(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        answer = service.request("/openapi.json")
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json == DESCRIPTION
+        assert service.request("/openapi.json", "HEAD").body == b""
+    assert DESCRIPTION["info"]["version"] == __version__
+    assert set(DESCRIPTION["paths"]) == set(ROUTES) - {OTHER}
+    assert all(set(methods) == {"get", "head"} for methods in DESCRIPTION["paths"].values())
+
+
+def test_answers_are_as_described(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        before = service.request("/").json["count"]
+        run = _fuzz(service, DESCRIPTION, 30)
+        after = service.request("/").json["count"]
+        metrics = service.metrics()
+    assert run.returncode == 0, run.stdout
+    tested = re.search(r"Tested: (\d+)", run.stdout)
+    assert tested, run.stdout
+    assert int(tested[1]) == 2 * len(DESCRIPTION["paths"])
+    # Whatever was sent: as many counted as were answered with a count, and none failed.
+    counted = metrics['counter_requests_total{method="GET",route="/",status="200"}']
+    assert after - before == counted - 1
+    assert counted > 30
+    assert not [name for name in metrics if 'status="500"' in name]
+
+
+def test_answers_without_a_store_are_as_described(tmp_path: Path) -> None:
+    described = {**DESCRIPTION, "paths": {path: DESCRIPTION["paths"][path] for path in ("/", "/readyz")}}
+    env = {"COUNTER_STORE": "valkey", "COUNTER_VALKEY_ADDRESS": f"127.0.0.1:{free_port()}"}
+    with Service(tmp_path, **env) as service:
+        # Without the check that nothing is answered by 5xx.
+        checks = "status_code_conformance,content_type_conformance,response_headers_conformance"
+        run = _fuzz(service, described, 5, "--checks", f"{checks},response_schema_conformance")
+        assert service.metrics()['counter_requests_total{method="GET",route="/",status="503"}'] > 5
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize(
+    ("where", "lie", "finding"),
+    [
+        (("components", "schemas", "Count", "properties", "count"), {"type": "string"}, "is not of type"),
+        (("components", "headers", "Cache-Control", "schema"), {"const": "no-cache"}, "no-cache"),
+        (("components", "schemas", "Version", "required"), ["version", "pod", "build"], "is a required"),
+    ],
+)
+def test_an_untrue_description_is_found(tmp_path: Path, where: tuple[str, ...], lie: Any, finding: str) -> None:
+    described: Any = copy.deepcopy(DESCRIPTION)
+    part = described
+    for name in where[:-1]:
+        part = part[name]
+    part[where[-1]] = lie
+    with Service(tmp_path) as service:
+        run = _fuzz(service, described, 2)
+    assert run.returncode == 1, run.stdout
+    assert finding in run.stdout

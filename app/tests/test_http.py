@@ -1,0 +1,156 @@
+"""What the paths answer, and what is logged and measured about it."""
+
+import re
+import socket
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from counter import __version__
+
+from tests.harness import PATIENCE, Service, load, wait_for
+
+
+def test_one_version() -> None:
+    assert metadata.version("counter") == __version__
+
+
+def test_answers(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        root = service.request("/")
+        assert root.json == {"count": 1, "pod": "pod-under-test", "version": __version__}
+        assert root.headers["content-type"] == "application/json"
+        head = service.request("/", "HEAD")
+        assert (head.status, head.body, "content-length" in head.headers) == (200, b"", False)
+        assert service.request("/healthz").json == {"status": "ok"}
+        assert service.request("/readyz").json == {"status": "ready"}
+        assert service.request("/version").json == {"version": __version__, "pod": "pod-under-test"}
+        assert service.request("/metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
+        missing = service.request("/missing")
+        assert (missing.status, missing.json) == (404, {"title": "404 Not Found"})
+        wrong = service.request("/", "POST")
+        assert (wrong.status, wrong.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+        for answer in (root, head, missing, wrong):
+            assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("trace-1.A_b", True), ("x" * 64, True), ("x" * 65, False), ('a"b', False), ("a b", False), ("", False)],
+)
+def test_request_id(tmp_path: Path, sent: str, kept: bool) -> None:
+    with Service(tmp_path) as service:
+        got = service.request("/", X_Request_ID=sent).headers["x-request-id"]
+        other = service.request("/").headers["x-request-id"]
+        logged = [line["request_id"] for line in service.logged(2)]
+    assert (got == sent) is kept
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", got)
+    assert other != got
+    assert logged == [got, other]
+
+
+def test_logs(tmp_path: Path) -> None:
+    with Service(tmp_path, COUNTER_WORKERS="2", COUNTER_UNKNOWN="1", COUNTER_PORT="tcp://10.0.0.1:80") as service:
+        service.request("/")
+        service.request('/na"m\\e' + "%0A" + "x" * 1000)
+        for path in ("/healthz", "/readyz", "/metrics"):
+            service.request(path)
+        service.process.terminate()
+        service.process.wait(PATIENCE)
+    lines = service.logs()
+    assert {"gunicorn.error", "counter.request", "counter"} <= {line["logger"] for line in lines}
+    for line in lines:
+        assert {"time", "level", "logger", "pid", "message"} <= line.keys()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+    requests = [line for line in lines if line["logger"] == "counter.request"]
+    assert [(line["path"][:9], line["status"]) for line in requests] == [("/", 200), ('/na"m\\e\nx', 404)]
+    assert all(len(line["path"]) <= 256 for line in requests)
+    warnings = [line["message"] for line in lines if line["level"] == "warning"]
+    assert warnings == ["COUNTER_UNKNOWN is not a setting of this service and is ignored"]
+
+
+def test_probes_are_logged_at_debug(tmp_path: Path) -> None:
+    with Service(tmp_path, COUNTER_LOG_LEVEL="debug") as service:
+        service.request("/readyz")
+        lines = service.logged(1)
+    assert [(line["level"], line["path"]) for line in lines] == [("debug", "/readyz")]
+
+
+def test_a_lost_log_reader_fails_no_request(tmp_path: Path) -> None:
+    with Service(tmp_path, "tests.planted", "deaf") as service:
+        assert [service.request("/").json["count"] for _ in range(3)] == [1, 2, 3]
+        assert service.metrics()["counter_log_lines_lost_total"] == 3
+
+
+def _open_files(service: Service) -> list[int]:
+    return [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in service.workers()]
+
+
+def _answering(service: Service) -> set[int]:
+    return {line["pid"] for line in service.logs() if line["logger"] == "counter.request"}
+
+
+def test_metrics_sum_over_workers(tmp_path: Path) -> None:
+    with Service(tmp_path, COUNTER_WORKERS="2") as service:
+        files = _open_files(service)
+        got = load(service, 32, 50)
+        wait_for(lambda: service.request("/version") and len(_answering(service)) == 2, "both workers answered")
+        service.request("/missing")
+        service.request("/", "HEAD")
+        service.request("/", "PROPFIND")
+        assert got.statuses == {200: 1600}
+        for _ in range(10):  # whichever worker answers
+            metrics = service.metrics()
+            assert metrics['counter_requests_total{method="GET",route="/",status="200"}'] == 1600
+            assert metrics['counter_requests_total{method="HEAD",route="/",status="200"}'] == 1
+            assert metrics['counter_requests_total{method="GET",route="other",status="404"}'] == 1
+            assert metrics['counter_request_duration_seconds_count{route="/"}'] == 1602
+            assert metrics['counter_request_duration_seconds_bucket{le="+Inf",route="/"}'] == 1602
+            assert 0 < metrics['counter_request_duration_seconds_sum{route="/"}'] < 60
+            assert metrics["counter_worker_starts_total"] == metrics["counter_workers"] == 2
+        wait_for(lambda: _open_files(service) == files, "as many open files as before")
+
+
+def test_label_values_are_closed_sets(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        service.request("/a", "GET")
+        service.request("/a", "PROPFIND")
+        before = len(service.metrics())
+        service.metrics()
+        for number in range(50):
+            service.request(f"/path-{number}", "GET")
+            service.request(f"/path-{number}", f"METHOD{number}")
+        assert len(service.metrics()) <= before + 3
+
+
+def test_slow_first_requests_are_cut_off(tmp_path: Path) -> None:
+    with Service(tmp_path, COUNTER_FIRST_REQUEST_SECONDS="1") as service:
+        start = time.monotonic()
+        assert service.raw(b"GET / HTTP/1.1\r\nHost:").startswith(b"HTTP/1.1 408 ")
+        assert 0.9 < time.monotonic() - start < 3
+        assert service.metrics()['counter_requests_refused_total{status="408"}'] == 1
+
+
+def test_idle_connections_make_room(tmp_path: Path) -> None:
+    with Service(tmp_path, COUNTER_MAX_CONNECTIONS="20") as service:
+        held = [socket.create_connection(("127.0.0.1", service.port), PATIENCE) for _ in range(100)]
+        assert service.request("/").json["count"] == 1
+        held[0].settimeout(PATIENCE)
+        assert held[0].recv(100) == b"", "the oldest was not closed"
+        wait_for(lambda: _open_files(service)[0] < 60, "closed")
+        for connection in held:
+            connection.close()
+
+
+def test_busy_connections_are_kept_at_the_limit(tmp_path: Path) -> None:
+    with Service(tmp_path, "tests.planted", "slow", COUNTER_MAX_CONNECTIONS="4") as service:
+        busy = [socket.create_connection(("127.0.0.1", service.port), PATIENCE) for _ in range(4)]
+        for connection in busy:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.3)
+        assert service.raw(b"").startswith(b"HTTP/1.1 503 ")
+        for connection in busy:
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+            connection.close()
+        wait_for(lambda: service.metrics()["counter_connections_refused_total"] == 1, "counted")

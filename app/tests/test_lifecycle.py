@@ -1,0 +1,168 @@
+"""Starting with bad settings, and stopping without losing a request."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from counter.config import ConfigError, load
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.harness import PATIENCE, Answer, Service, wait_for
+
+NAMES = [
+    "BIND",
+    "WORKERS",
+    "MAX_CONNECTIONS",
+    "STORE",
+    "PAGE_FILE",
+    "RUNTIME_DIR",
+    "VALKEY_ADDRESS",
+    "VALKEY_DB",
+    "VALKEY_KEY",
+    "VALKEY_TIMEOUT_MS",
+    "VALKEY_CONNECTIONS",
+    "VALKEY_PASSWORD_FILE",
+    "POD",
+    "VERSION",
+    "LOG_LEVEL",
+    "KEEPALIVE_SECONDS",
+    "FIRST_REQUEST_SECONDS",
+    "DRAIN_SECONDS",
+    "GRACEFUL_SECONDS",
+]
+
+
+@pytest.mark.parametrize(
+    ("env", "named", "remedy"),
+    [
+        ({"BIND": "8080"}, "BIND", "HOST:PORT"),
+        ({"BIND": "0.0.0.0:99999"}, "BIND", "65535"),
+        ({"WORKERS": "0"}, "WORKERS", "from 1 to 64"),
+        ({"WORKERS": "two"}, "WORKERS", "from 1 to 64"),
+        ({"MAX_CONNECTIONS": "-1"}, "MAX_CONNECTIONS", "from 1 to 100000"),
+        ({"STORE": "file"}, "STORE", "one of page, valkey"),
+        ({"PAGE_FILE": "page"}, "PAGE_FILE", "absolute path"),
+        ({"PAGE_FILE": "/nowhere/page"}, "PAGE_FILE", "writable volume"),
+        ({"RUNTIME_DIR": "/nowhere"}, "RUNTIME_DIR", "writable volume"),
+        ({"STORE": "valkey"}, "VALKEY_ADDRESS", "HOST:PORT"),
+        ({"STORE": "valkey", "VALKEY_ADDRESS": "valkey"}, "VALKEY_ADDRESS", "HOST:PORT"),
+        ({"VALKEY_KEY": "a b"}, "VALKEY_KEY", "letters"),
+        ({"VALKEY_TIMEOUT_MS": "501"}, "VALKEY_TIMEOUT_MS", "from 10 to 500"),
+        ({"VALKEY_PASSWORD_FILE": "/nowhere"}, "VALKEY_PASSWORD_FILE", "can read"),
+        ({"VALKEY_PASSWORD": "s3cret", "VALKEY_PASSWORD_FILE": "/x"}, "VALKEY_PASSWORD", "unset"),
+        ({"POD": "-"}, "POD", "letters"),
+        ({"LOG_LEVEL": "INFO"}, "LOG_LEVEL", "one of debug"),
+        ({"DRAIN_SECONDS": "20"}, "DRAIN_SECONDS", "smaller"),
+    ],
+)
+def test_bad_settings(env: dict[str, str], named: str, remedy: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({f"COUNTER_{name}": value for name, value in env.items()})
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"COUNTER_{named}=")
+    assert remedy in problem
+    assert "s3cret" not in problem
+
+
+def test_a_start_shows_every_bad_setting() -> None:
+    env = {"COUNTER_WORKERS": "no", "COUNTER_BIND": "no"}
+    run = subprocess.run([sys.executable, "-m", "counter"], env=env, capture_output=True, timeout=PATIENCE, check=False)
+    assert (run.returncode, run.stderr) == (78, b"")
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [line["level"] for line in lines] == ["error", "error"]
+    assert {line["message"].split("=")[0] for line in lines} == {"COUNTER_WORKERS", "COUNTER_BIND"}
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\xff" * 4096])
+def test_a_file_of_another_kind_is_not_counted_into(tmp_path: Path, content: bytes) -> None:
+    page = tmp_path / "page"
+    page.write_bytes(content)
+    env = {"COUNTER_PAGE_FILE": str(page), "COUNTER_BIND": "127.0.0.1:0"}
+    run = subprocess.run([sys.executable, "-m", "counter"], env=env, capture_output=True, timeout=PATIENCE, check=False)
+    assert run.returncode == 78
+    assert json.loads(run.stdout)["message"].startswith(f"COUNTER_PAGE_FILE='{page}' cannot be used: not a counter")
+    assert page.read_bytes() == content
+
+
+def test_passwords_come_from_files_and_are_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    settings, _ = load({"COUNTER_VALKEY_PASSWORD_FILE": str(tmp_path / "password")})
+    assert settings.valkey_password == "s3cret"  # noqa: S105
+    assert "s3cret" not in repr(settings)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=12), max_size=4))
+def test_any_value_is_taken_or_named(env: dict[str, str]) -> None:
+    environ = {f"COUNTER_{name}": value for name, value in env.items()}
+    try:
+        settings, _ = load(environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            name, _, rest = problem.partition("=")
+            assert name.startswith("COUNTER_")
+            assert "cannot be used: " in rest
+    else:
+        assert 1 <= settings.workers <= 64
+        assert 0 <= settings.drain < settings.graceful
+
+
+def _ask_aside(service: Service) -> tuple[threading.Thread, list[Answer]]:
+    answers: list[Answer] = []
+    thread = threading.Thread(target=lambda: answers.append(service.request("/")))
+    thread.start()
+    return thread, answers
+
+
+def test_a_request_in_flight_is_finished(tmp_path: Path) -> None:
+    with Service(tmp_path, "tests.planted", "slow") as service:
+        thread, answers = _ask_aside(service)
+        time.sleep(0.3)
+        start = time.monotonic()
+        service.process.terminate()
+        assert service.process.wait(PATIENCE) == 0
+        stopped = time.monotonic() - start
+        thread.join()
+    assert [answer.json["count"] for answer in answers] == [1]
+    assert 1.0 < stopped < 5
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_readiness_fails_first(tmp_path: Path, workers: str) -> None:
+    with Service(tmp_path, COUNTER_DRAIN_SECONDS="1", COUNTER_WORKERS=workers) as service:
+        assert service.request("/readyz").status == 200
+        service.process.terminate()
+        refused = wait_for(lambda: (answer := service.request("/readyz")).status == 503 and answer, "not ready", 0.5)
+        assert refused.json["title"] == "Draining"
+        assert service.request("/healthz").status == 200
+        counted = service.request("/")
+        assert (counted.status, counted.headers["connection"]) == (200, "close")
+        assert service.process.wait(PATIENCE) == 0
+
+
+def test_idle_connections_do_not_delay_the_stop(tmp_path: Path) -> None:
+    with (
+        Service(tmp_path) as service,
+        socket.create_connection(("127.0.0.1", service.port), PATIENCE) as idle,
+    ):
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(4096).startswith(b"HTTP/1.1 200 ")
+        start = time.monotonic()
+        service.process.terminate()
+        assert service.process.wait(PATIENCE) == 0
+        assert time.monotonic() - start < 4
+        assert idle.recv(4096) == b""
+
+
+def test_an_interrupt_stops_at_once(tmp_path: Path) -> None:
+    with Service(tmp_path, COUNTER_DRAIN_SECONDS="5") as service:
+        start = time.monotonic()
+        service.process.send_signal(signal.SIGINT)
+        assert service.process.wait(PATIENCE) == 0
+        assert time.monotonic() - start < 3

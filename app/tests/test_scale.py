@@ -1,0 +1,163 @@
+"""Exactness and bounded memory over as many requests as it takes to see a fault."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.harness import UNTRACED, Load, Service, Valkey, assert_exact, load, needs_valkey, wait_for
+
+CLIENTS, REQUESTS = 64, 2000
+
+
+def _until_certain(run: Callable[[], Load]) -> Load:
+    """The load of the first run in which the store always answered in time.
+
+    A machine that is busy with other things can make it late; the service then answers 503, as it should.
+    """
+    for _ in range(3):
+        got = run()
+        assert len(got.values) == len(set(got.values))
+        if 503 not in got.statuses:
+            break
+    return got
+
+
+def _check(got: Load) -> None:
+    assert got.statuses == {200: CLIENTS * REQUESTS}
+    assert got.broken == 0
+    assert_exact(got.values, CLIENTS * REQUESTS)
+
+
+@pytest.mark.parametrize("workers", ["1", "2", "4"])
+def test_page(tmp_path: Path, workers: str) -> None:
+    with Service(tmp_path, COUNTER_WORKERS=workers, **UNTRACED) as service:
+        _check(load(service, CLIENTS, REQUESTS))
+
+
+@needs_valkey
+@pytest.mark.parametrize("workers", ["1", "2", "4"])
+def test_valkey(tmp_path: Path, workers: str) -> None:
+    def run() -> Load:
+        with (
+            Valkey(tmp_path) as store,
+            Service(tmp_path, COUNTER_WORKERS=workers, **store.env, **UNTRACED) as service,
+        ):
+            return load(service, CLIENTS, REQUESTS)
+
+    _check(_until_certain(run))
+
+
+@needs_valkey
+def test_valkey_over_three_pods(tmp_path: Path) -> None:
+    def run() -> Load:
+        with Valkey(tmp_path) as store, ExitStack() as stack:
+            pods = [stack.enter_context(Service(tmp_path, **store.env, **UNTRACED)) for _ in range(3)]
+            return load(pods, CLIENTS, REQUESTS)
+
+    _check(_until_certain(run))
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that are the process's own; what it shares with others cannot grow by it."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Rss:"))
+
+
+def _files(service: Service, runtime: Path) -> dict[str, list[str] | int]:
+    """What the workers have open, apart from sockets, and what the service keeps in memory file systems."""
+    links = (str(link.readlink()) for pid in service.workers() for link in Path(f"/proc/{pid}/fd").iterdir())
+    names = sorted("socket" if name.startswith("socket:") else name for name in links)
+    return {"open": names, "runtime": len(list(runtime.iterdir()))}
+
+
+def test_nothing_grows(tmp_path: Path) -> None:
+    (runtime := tmp_path / "runtime").mkdir()
+    env = {"COUNTER_WORKERS": "2", "COUNTER_RUNTIME_DIR": str(runtime), **UNTRACED}
+    with Service(tmp_path, **env) as service:
+        _vary(service, 1000)
+        load(service, 64, 2000)
+        wait_for(lambda: _connections(service) == 0, "warm-up is over")
+        workers = service.workers()
+        memory = {pid: _resident(pid) for pid in workers}
+        files = _files(service, runtime)
+        samples = len(service.metrics())
+
+        got = load(service, 64, 500_000 // 64 + 1)
+        assert got.statuses[200] >= 500_000
+        _vary(service, 1000)
+
+        wait_for(lambda: _connections(service) == 0, "all connections closed")
+        assert service.workers() == workers
+        growth = {pid: _resident(pid) - memory[pid] for pid in workers}
+        assert max(growth.values()) < 2_000_000, growth
+        assert _files(service, runtime) == files
+        assert len(service.metrics()) <= samples + 1
+
+
+def _connections(service: Service) -> int:
+    """Connections to the service's port that are established, from /proc/net/tcp (proc(5)), state 01."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(row[1].endswith(f":{service.port:04X}") and row[3] == "01" for row in rows)
+
+
+def _vary(service: Service, number: int) -> None:
+    """Connections, paths, methods and request ids that are all different."""
+    for n in range(number):
+        service.request(f"/path-{number}-{n}", f"M{n:05}", X_Request_ID=f"id-{n}")
+
+
+def test_worker_restarts_leave_nothing_behind(tmp_path: Path) -> None:
+    (runtime := tmp_path / "runtime").mkdir()
+    with Service(tmp_path, COUNTER_WORKERS="2", COUNTER_RUNTIME_DIR=str(runtime), **UNTRACED) as service:
+
+        def kill_all() -> None:
+            starts = service.metrics()["counter_worker_starts_total"]
+            for pid in service.workers():
+                os.kill(pid, signal.SIGKILL)
+            wait_for(
+                lambda: service.try_get("/healthz") and service.metrics()["counter_worker_starts_total"] == starts + 2,
+                "new workers",
+            )
+
+        def master() -> tuple[int, int, int]:
+            pid = service.process.pid
+            return len(list(Path(f"/proc/{pid}/fd").iterdir())), len(list(runtime.iterdir())), _resident(pid)
+
+        kill_all()
+        files, runtimes, memory = master()
+        samples = len(service.metrics())
+        for _ in range(8):
+            kill_all()
+        after = master()
+        assert after[:2] == (files, runtimes)
+        assert after[2] - memory < 2_000_000
+        assert len(service.metrics()) == samples
+
+
+@needs_valkey
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_workers_with_valkey(tmp_path: Path, workers: int) -> None:
+    with Valkey(tmp_path) as store, Service(tmp_path, COUNTER_WORKERS=str(workers), **store.env) as service:
+        loads: list[Load] = []
+        thread = threading.Thread(target=lambda: loads.append(load(service, 16, 300)))
+        thread.start()
+        wait_for(lambda: service.metrics()['counter_request_duration_seconds_count{route="/"}'] > 300, "load")
+        killed = time.monotonic()
+        for pid in service.workers():
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: service.try_get("/readyz"), "service back")
+        back = time.monotonic() - killed
+        thread.join()
+        last = service.request().json["count"]
+        wait_for(lambda: len(service.workers()) == workers, "as many workers as before")
+    (got,) = loads
+    assert back < 1
+    assert got.broken > 0, "the workers died outside the load"
+    assert len(got.values) == len(set(got.values)), "a value was given twice"
+    assert len(got.values) < last <= len(got.values) + got.broken + 1

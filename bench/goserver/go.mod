@@ -1,0 +1,3 @@
+module bench.counter/goserver
+
+go 1.24
