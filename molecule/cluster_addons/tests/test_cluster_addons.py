@@ -1,0 +1,73 @@
+"""The metrics API has figures, and policies are enforced as long as the agent runs."""
+
+import json
+
+from platform_cluster import Cluster, docker, wait_for
+
+SYSTEM = "--namespace=kube-system"
+CANARY = "--namespace=policy-canary"
+PORTS = """
+import socket
+for port in (8001, 8002):
+    try:
+        socket.create_connection(("server", port), timeout=2).close()
+        print(port)
+    except TimeoutError:
+        pass
+"""
+
+
+def open_ports(cluster: Cluster) -> list[str]:
+    """Return the ports of the canary's server that answer its client."""
+    return cluster.kubectl("exec", "deployment/client", CANARY, "--", "python3", "-c", PORTS).split()
+
+
+def test_metrics_api_has_figures_of_nodes_and_pods(cluster: Cluster) -> None:
+    nodes = json.loads(cluster.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"))["items"]
+    assert [node["metadata"]["name"] for node in nodes] == [f"{cluster.name}-control-plane"]
+    assert cluster.kubectl("top", "pods", SYSTEM, "--no-headers").strip()
+
+
+def test_metrics_server_runs_without_privileges(cluster: Cluster) -> None:
+    (container,) = cluster.get("deployment", "metrics-server", SYSTEM)["spec"]["template"]["spec"]["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_policy_denies_one_port_and_admits_the_other(cluster: Cluster) -> None:
+    assert open_ports(cluster) == ["8001"]
+
+
+def test_policies_act_anew_when_they_change(cluster: Cluster) -> None:
+    policy = cluster.get("networkpolicy", "one-port-of-two", CANARY)
+    cluster.kubectl("delete", "networkpolicy", "one-port-of-two", CANARY)
+    try:
+        wait_for("both ports to be open without a policy", lambda: open_ports(cluster) == ["8001", "8002"], 30)
+    finally:
+        for field in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"):
+            policy["metadata"].pop(field, None)
+        cluster.apply(policy)
+    wait_for("the policy to act again", lambda: open_ports(cluster) == ["8001"], 30)
+
+
+def test_without_the_agent_the_canary_tells(cluster: Cluster) -> None:
+    nowhere = '{"spec":{"template":{"spec":{"nodeSelector":{"counter-platform/nowhere":"true"}}}}}'
+    back = '{"spec":{"template":{"spec":{"nodeSelector":{"counter-platform/nowhere":null}}}}}'
+    agent = ["daemonset/network-policy-agent", SYSTEM]
+    cluster.kubectl("patch", *agent, f"--patch={nowhere}")
+    try:
+        wait_for("everything to pass without an agent", lambda: open_ports(cluster) == ["8001", "8002"], 60)
+    finally:
+        cluster.kubectl("patch", *agent, f"--patch={back}")
+    cluster.kubectl("rollout", "status", *agent, "--timeout=60s")
+    wait_for("the policy to act again", lambda: open_ports(cluster) == ["8001"], 30)
+
+
+def test_pods_resolve_names_of_the_engines_network(cluster: Cluster) -> None:
+    node = f"{cluster.name}-control-plane"
+    program = f"import socket; print(socket.gethostbyname({node!r}))"
+    answer = cluster.kubectl("exec", "deployment/client", CANARY, "--", "python3", "-c", program).strip()
+    assert answer == docker("inspect", node, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")

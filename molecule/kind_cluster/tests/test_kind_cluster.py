@@ -1,0 +1,67 @@
+"""A cluster that is ours, patched no more than this machine needs, and private."""
+
+import json
+import stat
+
+import yaml
+from platform_cluster import Cluster, docker, wait_for
+
+
+def test_node_is_ready_with_the_version_of_the_table(cluster: Cluster) -> None:
+    (node,) = cluster.get("nodes")["items"]
+    conditions = {entry["type"]: entry["status"] for entry in node["status"]["conditions"]}
+    assert conditions["Ready"] == "True"
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == "v1.36.4"
+
+
+def test_every_system_pod_runs(cluster: Cluster) -> None:
+    def all_ready() -> bool:
+        pods = cluster.get("pods", "--namespace=kube-system")["items"]
+        return len(pods) >= 8 and all(
+            container["ready"]
+            for pod in pods
+            for container in pod["status"].get("containerStatuses", [{"ready": False}])
+        )
+
+    wait_for("system pods to be ready", all_ready, 90)
+
+
+def test_node_says_whose_it_is(cluster: Cluster) -> None:
+    (mount,) = [
+        mount
+        for mount in json.loads(docker("inspect", f"{cluster.name}-control-plane"))[0]["Mounts"]
+        if mount["Destination"] == "/etc/counter-platform"
+    ]
+    assert mount["Source"] == str(cluster.state / "cluster")
+    assert not mount["RW"]
+
+
+def test_network_is_the_clusters_own(cluster: Cluster) -> None:
+    networks = json.loads(docker("inspect", f"{cluster.name}-control-plane"))[0]["NetworkSettings"]["Networks"]
+    assert list(networks) == [cluster.name]
+
+
+def test_kubeconfig_and_state_are_private(cluster: Cluster) -> None:
+    assert stat.S_IMODE((cluster.state / "kubeconfig").stat().st_mode) == 0o600
+    assert stat.S_IMODE(cluster.state.stat().st_mode) == 0o700
+
+
+def test_kubelet_is_patched_only_where_the_machine_needs_it(cluster: Cluster) -> None:
+    kubelet = yaml.safe_load(cluster.node_exec("cat", "/var/lib/kubelet/config.yaml"))
+    cgroup = docker("info", "--format", "{{.CgroupVersion}}")
+    # kubeadm leaves a value out where it is the default, which for failCgroupV1 is true.
+    assert kubelet.get("failCgroupV1", True) is (cgroup == "2")
+    assert kubelet["cgroupRoot"] == "/kubelet"
+
+
+def test_engines_dns_is_served_on_an_address_that_pods_can_reach(cluster: Cluster) -> None:
+    servers = [
+        line.split()[1] for line in cluster.node_exec("cat", "/etc/resolv.conf").splitlines() if "nameserver" in line
+    ]
+    assert servers
+    assert not [server for server in servers if server.startswith("127.")]
+    assert cluster.node_exec("getent", "hosts", f"{cluster.name}-control-plane")
+
+
+def test_no_unit_of_the_node_failed(cluster: Cluster) -> None:
+    assert cluster.node_exec("systemctl", "--failed", "--no-legend", "--plain") == ""
