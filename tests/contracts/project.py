@@ -1,0 +1,53 @@
+"""The project's files, as the contracts look at them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+INVENTORIES = sorted(path.parent for path in (ROOT / "inventories").glob("*/hosts.yml"))
+COMMON = ROOT / "inventories" / "common"
+
+Task = dict[str, Any]
+
+
+def load(path: Path) -> Any:
+    """Return what a YAML file says."""
+    return yaml.safe_load(path.read_text())
+
+
+def task_files() -> list[Path]:
+    """Return every file with tasks or plays: of roles, playbooks, scenarios and the site itself."""
+    scenarios = [path for path in (ROOT / "molecule").glob("*/*.yml") if path.name != "molecule.yml"]
+    return sorted(
+        [
+            ROOT / "site.yml",
+            *(ROOT / "playbooks").glob("*.yml"),
+            *(ROOT / "roles").glob("*/tasks/*.yml"),
+            *(ROOT / "roles").glob("*/handlers/*.yml"),
+            *scenarios,
+        ]
+    )
+
+
+def tasks_in(content: list[Task]) -> Iterator[Task]:
+    """Yield every task of a list of tasks or plays, those inside of blocks too."""
+    nested = ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always")
+    for entry in content:
+        inner = [key for key in nested if key in entry]
+        if not inner and "hosts" not in entry:
+            yield entry
+        for key in inner:
+            yield from tasks_in(entry[key])
+
+
+def facts_documented(role: Path) -> set[str]:
+    """Return the names that a role's spec says it sets: those in C(...) of its description."""
+    description = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["description"]
+    return set(re.findall(r"\bC\((\w+)\)", " ".join(description)))

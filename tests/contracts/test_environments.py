@@ -1,0 +1,45 @@
+"""Environments differ in their own group variables and in nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from contracts.project import COMMON, INVENTORIES, ROOT, load
+
+SHARED = sorted(COMMON.glob("*.yml"))
+PLACES = [*(path / "group_vars/all" for path in INVENTORIES), ROOT / "molecule/shared/inventory/group_vars/all"]
+
+
+def test_there_are_environments() -> None:
+    assert [path.name for path in INVENTORIES] == ["local", "staging"]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_common_variables_are_one_file_for_all(place: Path) -> None:
+    links = {path.name: path for path in place.iterdir() if path.is_symlink()}
+    assert {path.resolve() for path in links.values()} == {path.resolve() for path in SHARED}
+    for path in links.values():
+        assert not path.readlink().is_absolute(), f"{path} would not survive a clone"
+        # Files are read in the order of their names, and an environment's own values come last.
+        assert path.name.startswith("00_")
+
+
+def test_environments_differ_in_group_variables_only() -> None:
+    def rest(inventory: Path) -> dict[str, str]:
+        files = [path for path in inventory.rglob("*") if path.is_file() and "group_vars" not in path.parts]
+        return {str(path.relative_to(inventory)): path.read_text() for path in files}
+
+    first, *others = [rest(path) for path in INVENTORIES]
+    assert set(first) == {"hosts.yml"}
+    assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize("inventory", INVENTORIES, ids=lambda path: path.name)
+def test_own_variables_are_known_ones(inventory: Path) -> None:
+    known = {name for path in SHARED for name in load(path)}
+    for spec in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
+        known |= set(load(spec)["argument_specs"]["main"].get("options", {}))
+    own = [path for path in (inventory / "group_vars").rglob("*.yml") if not path.is_symlink()]
+    unknown = {name for path in own for name in load(path)} - known
+    assert not unknown, "nothing reads these"

@@ -1,0 +1,61 @@
+"""The service's program, its image and its manifests agree, and the seed faults of the image stay out."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from contracts.manifests import check_service_port, one, render
+from contracts.project import ROOT, load
+
+APP = ROOT / "roles/counter_app/templates/app.yml.j2"
+
+
+def test_nothing_in_the_service_sleeps() -> None:
+    sources = sorted((ROOT / "app/src/counter").glob("*.py"))
+    assert len(sources) >= 5
+    for path in sources:
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        names = {getattr(call, "attr", getattr(call, "id", "")) for call in calls}
+        assert "sleep" not in names, f"{path.name} waits while a request may be waiting for it"
+
+
+def setting_of_the_program(name: str) -> str:
+    """Return the default of one of the service's settings, as its table of settings says."""
+    (found,) = re.findall(rf"^\| `{name}` \| `([^`]+)` \|", (ROOT / "app/README.md").read_text(), re.MULTILINE)
+    return str(found)
+
+
+def test_program_image_and_manifests_agree_on_the_port() -> None:
+    dockerfile = (ROOT / "app/Dockerfile").read_text()
+    assert re.findall(r"^EXPOSE (.*)$", dockerfile, re.MULTILINE) == ["8080"]
+    assert setting_of_the_program("COUNTER_BIND") == "0.0.0.0:8080"  # the pod's own address
+    check_service_port(render("local", APP))
+
+
+def test_image_and_manifests_agree_on_the_user() -> None:
+    (user,) = re.findall(r"^USER (\d+):\d+$", (ROOT / "app/Dockerfile").read_text(), re.MULTILINE)
+    context = one(render("local", APP), "Deployment")["spec"]["template"]["spec"]["securityContext"]
+    assert int(user) == context["runAsUser"] > 0
+
+
+def test_entry_point_of_the_image_exists() -> None:
+    dockerfile = (ROOT / "app/Dockerfile").read_text()
+    assert re.findall(r"^ENTRYPOINT (.*)$", dockerfile, re.MULTILINE) == ['["python3", "-m", "counter"]']
+    assert (ROOT / "app/src/counter/__main__.py").is_file()
+
+
+def test_code_comes_after_the_dependencies_in_the_image() -> None:
+    stages = re.split(r"^FROM .*$", (ROOT / "app/Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    assert len(stages) >= 2
+    assert "pip" not in stages[-1], "the result is built from what other stages installed"
+    for stage in stages:
+        assert not ("src/" in stage and "pip" in stage), "a change of code would install the dependencies again"
+
+
+def test_root_of_the_image_has_ca_certificates() -> None:
+    made = load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_roots"]
+    packages = {root["name"]: root["packages"] for root in made}
+    build = (ROOT / "roles/counter_image/tasks/main.yml").read_text()
+    (base,) = re.findall(r"BASE_IMAGE: \"\{\{ offline_images_base\['([\w-]+)'\]\.image \}\}\"", build)
+    assert "ca-certificates" in packages[base]

@@ -1,0 +1,133 @@
+"""What tests need to talk to a running environment: kubectl, docker, and pods that try connections."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ["COUNTER_PLATFORM_CACHE"])
+
+Json = dict[str, Any]
+
+
+def run(*command: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it printed; raise with its output when it fails and ``check`` is set."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
+    """Run the docker client and return its output without the last newline."""
+    client = shutil.which("docker", path=f"/usr/bin{os.pathsep}{os.environ['PATH']}")
+    assert client, "there is no docker client"
+    return run(client, *arguments, check=check, timeout=timeout).stdout.strip()
+
+
+def fetch(url: str) -> tuple[int, bytes]:
+    """Return status and body of a GET request to an address of this machine."""
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 # tests name loopback addresses only
+        return answer.status, answer.read()
+
+
+def count(url: str) -> int:
+    """Send a request that counts and return its number."""
+    return int(json.loads(fetch(url)[1])["count"])
+
+
+def wait_for(what: str, condition: Callable[[], Any], seconds: float, every: float = 1) -> float:
+    """Return after how many seconds ``condition`` became true; fail, naming ``what``, when it does not in time."""
+    started = time.monotonic()
+    while not condition():
+        passed = time.monotonic() - started
+        assert passed < seconds, f"{what}: not within {seconds} s"
+        time.sleep(every)
+    return time.monotonic() - started
+
+
+def newest(name: str) -> Path:
+    """Return the folder of the cached result ``name`` that was used last."""
+    results = [path for path in (CACHE / "artifacts" / name).iterdir() if path.is_dir()]
+    return max(results, key=lambda path: path.stat().st_mtime)
+
+
+class Cluster:
+    """One environment's cluster, by its own kubectl and kubeconfig."""
+
+    def __init__(self, environment: str, root: Path = ROOT) -> None:
+        self.state = root / ".state" / environment
+        self.name = f"counter-{environment}"
+        self.command = [str(self.state / "bin" / "kubectl"), f"--kubeconfig={self.state / 'kubeconfig'}"]
+
+    def kubectl(self, *arguments: str, check: bool = True, timeout: float = 120) -> str:
+        """Run kubectl and return its output."""
+        return run(*self.command, *arguments, check=check, timeout=timeout).stdout
+
+    def get(self, *arguments: str) -> Json:
+        """Return what ``kubectl get`` finds, as JSON."""
+        found: Json = json.loads(self.kubectl("get", *arguments, "--output=json"))
+        return found
+
+    def apply(self, *objects: Json) -> None:
+        """Apply objects."""
+        listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        done = subprocess.run(
+            [*self.command, "apply", "--filename=-"], input=listing, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    def node_exec(self, *command: str) -> str:
+        """Run a command on the node."""
+        return docker("exec", f"{self.name}-control-plane", *command)
+
+    def python_image(self) -> str:
+        """Return the image on the node that has Python and nothing of ours: tests make their pods of it."""
+        images = self.node_exec("ctr", "--namespace=k8s.io", "images", "ls", "--quiet").splitlines()
+        return next(image for image in images if "counter-platform/python-root" in image)
+
+    def try_from_pod(self, namespace: str, labels: dict[str, str], target: str, port: int) -> bool:
+        """Return whether a new pod with ``labels`` gets a new TCP connection to ``target`` within 3 s."""
+        name = f"try-{uuid.uuid4().hex[:8]}"
+        program = f"import socket; socket.create_connection(({target!r}, {port}), timeout=3).close()"
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace, "labels": labels},
+            "spec": {
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": False,
+                "terminationGracePeriodSeconds": 0,
+                "containers": [
+                    {
+                        "name": "try",
+                        "image": self.python_image(),
+                        "imagePullPolicy": "Never",
+                        "command": ["python3", "-c", program],
+                    }
+                ],
+            },
+        }
+        self.apply(pod)
+
+        def phase() -> str:
+            return str(self.get("pod", name, f"--namespace={namespace}")["status"]["phase"])
+
+        try:
+            wait_for(f"pod {name} to end", lambda: phase() in {"Succeeded", "Failed"}, 60, every=0.5)
+            ended = phase()
+            log = self.kubectl("logs", name, f"--namespace={namespace}")
+            # A program that failed for any other reason must not pass for a connection that was denied.
+            assert ended == "Succeeded" or "TimeoutError" in log, log
+            return ended == "Succeeded"
+        finally:
+            self.kubectl("delete", "pod", name, f"--namespace={namespace}", "--now", "--wait=false")

@@ -1,0 +1,50 @@
+"""Run the project as a person starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from platform_cluster import ROOT
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command printed, its status and its duration in seconds."""
+
+    status: int
+    output: str
+    seconds: float
+
+    def recap(self, field: str) -> int:
+        """Return a number of Ansible's recap, such as ``changed``."""
+        (found,) = re.findall(rf"^localhost .*\b{field}=(\d+)", self.output, flags=re.MULTILINE)
+        return int(found)
+
+    def message(self) -> str:
+        """Return everything on one line, as line breaks depend on the width of the terminal."""
+        return " ".join(self.output.split())
+
+
+def execute(*command: str, cwd: Path = ROOT, environment: dict[str, str] | None = None, timeout: float = 900) -> Run:
+    """Run a command to its end, whatever its status."""
+    started = time.monotonic()
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    seconds = time.monotonic() - started
+    print(f"\n{' '.join(command)}: status {done.returncode}, {seconds:.0f} s", file=sys.stderr)
+    return Run(done.returncode, done.stdout, seconds)

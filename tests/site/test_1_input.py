@@ -1,0 +1,111 @@
+"""Wrong input gives one clear error, before anything changes."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from platform_cluster import ROOT, docker, wait_for
+from platform_run import Run, execute
+
+
+def refused(*arguments: str, environment: dict[str, str] | None = None) -> Run:
+    """Run the site with something wrong and make sure that nothing changed."""
+    run = execute(
+        "ansible-playbook", "-i", "inventories/local", "site.yml",
+        "-e", "platform_environment=refused", "-e", "platform_http_port=8097", *arguments,
+        environment=environment,
+    )  # fmt: skip
+    assert run.status != 0, run.output
+    assert run.recap("changed") == 0, run.output
+    assert run.recap("failed") == 1, run.output
+    assert not (ROOT / ".state" / "refused").exists()
+    return run
+
+
+def test_unknown_image_source() -> None:
+    message = refused("-e", "image_source=guess").message()
+    assert "image_source" in message
+    assert "auto, pull, build" in message
+
+
+def test_pull_without_digests() -> None:
+    message = refused("-e", "image_source=pull").message()
+    assert "have no pull.digest" in message
+    assert "set image_source to build" in message
+
+
+def test_disk_too_small() -> None:
+    message = refused("-e", "offline_images_disk_gib=1000000").message()
+    assert "GiB free and 1000000 are needed" in message
+    assert "COUNTER_PLATFORM_CACHE" in message
+
+
+def test_host_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 8097)):
+        message = refused().message()
+    assert "listens on 127.0.0.1:8097 already" in message
+    assert "platform_http_port" in message
+
+
+def test_numbers_that_contradict_each_other() -> None:
+    message = refused("-e", "counter_app_replicas_min=5", "-e", "counter_app_replicas_max=2").message()
+    assert "counter_app_replicas_min is 5 and counter_app_replicas_max is 2" in message
+
+
+def test_value_of_the_wrong_type() -> None:
+    message = refused("-e", "counter_app_replicas_max=many").message()
+    assert "counter_app_replicas_max" in message
+
+
+def test_cluster_of_that_name_that_somebody_else_made() -> None:
+    name = "counter-refused-control-plane"
+    with subprocess.Popen(["tar", "--create", "--files-from=/dev/null"], stdout=subprocess.PIPE) as empty:
+        subprocess.run(["docker", "import", "-", "counter-refused:latest"], stdin=empty.stdout, check=True)
+    label = "io.x-k8s.kind.cluster=counter-refused"
+    docker("create", "--name", name, "--label", label, "counter-refused:latest", "none")
+    try:
+        message = refused().message()
+        assert f"not made from here ({name})" in message
+        assert "kind_cluster_name" in message
+        assert docker("ps", "--all", "--quiet", "--filter", f"name={name}"), "it was not left alone"
+    finally:
+        docker("rm", "--force", name)
+        docker("image", "rm", "counter-refused:latest")
+
+
+@pytest.fixture
+def unable_daemon() -> Iterator[str]:
+    """A real daemon that cannot run privileged containers, because it maps root to somebody else."""
+    # Not below pytest's own folder, which nobody but root may enter.
+    folder = Path(tempfile.mkdtemp(prefix="counter-daemon-", dir="/var/tmp"))  # mkdtemp makes the name
+    folder.chmod(0o711)
+    address = f"unix://{folder}/docker.sock"
+    log = (folder / "log").open("w")
+    daemon = subprocess.Popen(
+        [
+            # In a network of its own: a second daemon would remove the bridge of the first.
+            "unshare", "--net", "dockerd", f"--host={address}",
+            f"--data-root={folder}/data", f"--exec-root={folder}/exec",
+            f"--pidfile={folder}/pid", "--userns-remap=default", "--bridge=none", "--iptables=false",
+        ],
+        stdout=log, stderr=log,
+    )  # fmt: skip
+    try:
+        answers = ["docker", f"--host={address}", "version"]
+        wait_for("daemon", lambda: subprocess.run(answers, capture_output=True, check=False).returncode == 0, 60)
+        yield address
+    finally:
+        daemon.terminate()
+        daemon.wait(timeout=60)
+        log.close()
+        shutil.rmtree(folder)
+
+
+def test_daemon_that_cannot_run_privileged_containers(unable_daemon: str) -> None:
+    message = refused(environment={"DOCKER_HOST": unable_daemon}).message()
+    assert "cannot run privileged containers" in message
+    assert "it was left as it is" in message
