@@ -9,7 +9,8 @@ import subprocess
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,22 @@ class Cluster:
     def node_exec(self, *command: str) -> str:
         """Run a command on the node."""
         return docker("exec", f"{self.name}-control-plane", *command)
+
+    @contextmanager
+    def without_policy_agent(self) -> Iterator[None]:
+        """Take the policy agent off every node, and bring it back."""
+        agent = ["daemonset/network-policy-agent", "--namespace=kube-system"]
+
+        def select(value: str | None) -> None:
+            pods = {"spec": {"nodeSelector": {"counter-platform/nowhere": value}}}
+            self.kubectl("patch", *agent, f"--patch={json.dumps({'spec': {'template': pods}})}")
+
+        select("true")
+        try:
+            yield
+        finally:
+            select(None)
+            self.kubectl("rollout", "status", *agent, "--timeout=60s")
 
     def python_image(self) -> str:
         """Return the image on the node that has Python and nothing of ours: tests make their pods of it."""

@@ -56,9 +56,18 @@ def test_numbers_that_contradict_each_other() -> None:
     assert "counter_app_replicas_min is 5 and counter_app_replicas_max is 2" in message
 
 
-def test_value_of_the_wrong_type() -> None:
-    message = refused("-e", "counter_app_replicas_max=many").message()
-    assert "counter_app_replicas_max" in message
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("counter_app_replicas_max", "many", "we were unable to convert to int"),
+        ("counter_image_python", "three", "such as 3.11 for bookworm"),
+        ("cluster_addons_metrics_resolution", "5s", "no less than 10s"),
+    ],
+)
+def test_value_that_a_role_cannot_use(variable: str, value: str, remedy: str) -> None:
+    message = refused("-e", f"{variable}={value}").message()
+    assert variable in message
+    assert remedy in message
 
 
 def test_cluster_of_that_name_that_somebody_else_made() -> None:

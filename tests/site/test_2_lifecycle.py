@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platform_cluster import CACHE, ROOT, Cluster, count, docker, run, wait_for
+from platform_cluster import CACHE, ROOT, Cluster, count, docker, newest, run, wait_for
 from platform_run import execute
 
 URL = "http://127.0.0.1:8080/"
@@ -81,6 +82,18 @@ def test_killed_while_it_compiles_and_started_again() -> None:
     )  # fmt: skip
     left = {path.name for path in programs.iterdir()} - before
     assert all(name.startswith(".") for name in left), f"half a result looks like a whole one: {left}"
+
+
+def test_killed_while_it_builds_an_image_and_started_again() -> None:
+    built = newest("counter-platform_node")
+    shutil.rmtree(built)
+    build = ["ansible-playbook", "playbooks/images.yml"]
+    killed(*build, when="the image's build to start", condition=built.parent / ".building-*")
+    assert not built.exists(), "half an image looks like a whole one"
+    run = execute(*build)
+    assert run.status == 0, run.output
+    assert (built / "image.tar").exists()
+    assert not list(built.parent.glob(".building-*"))
 
 
 def test_killed_while_it_makes_the_cluster_and_started_again() -> None:

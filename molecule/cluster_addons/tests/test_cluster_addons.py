@@ -23,7 +23,9 @@ def open_ports(cluster: Cluster) -> list[str]:
 
 
 def test_metrics_api_has_figures_of_nodes_and_pods(cluster: Cluster) -> None:
-    nodes = json.loads(cluster.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"))["items"]
+    api = "/apis/metrics.k8s.io/v1beta1/nodes"
+    wait_for("figures", lambda: '"usage"' in cluster.kubectl("get", "--raw", api, check=False), 90)
+    nodes = json.loads(cluster.kubectl("get", "--raw", api))["items"]
     assert [node["metadata"]["name"] for node in nodes] == [f"{cluster.name}-control-plane"]
     assert cluster.kubectl("top", "pods", SYSTEM, "--no-headers").strip()
 
@@ -54,15 +56,8 @@ def test_policies_act_anew_when_they_change(cluster: Cluster) -> None:
 
 
 def test_without_the_agent_the_canary_tells(cluster: Cluster) -> None:
-    nowhere = '{"spec":{"template":{"spec":{"nodeSelector":{"counter-platform/nowhere":"true"}}}}}'
-    back = '{"spec":{"template":{"spec":{"nodeSelector":{"counter-platform/nowhere":null}}}}}'
-    agent = ["daemonset/network-policy-agent", SYSTEM]
-    cluster.kubectl("patch", *agent, f"--patch={nowhere}")
-    try:
+    with cluster.without_policy_agent():
         wait_for("everything to pass without an agent", lambda: open_ports(cluster) == ["8001", "8002"], 60)
-    finally:
-        cluster.kubectl("patch", *agent, f"--patch={back}")
-    cluster.kubectl("rollout", "status", *agent, "--timeout=60s")
     wait_for("the policy to act again", lambda: open_ports(cluster) == ["8001"], 30)
 
 

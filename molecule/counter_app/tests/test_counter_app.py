@@ -84,6 +84,15 @@ def test_pod_without_the_label_does_not(cluster: Cluster, outside: str) -> None:
     assert not cluster.try_from_pod(outside, {}, "counter.counter", 8080)
 
 
+def test_without_the_agent_the_same_pod_gets_through(cluster: Cluster, outside: str) -> None:
+    def reaches() -> bool:
+        return cluster.try_from_pod(outside, {}, "counter.counter", 8080)
+
+    with cluster.without_policy_agent():
+        wait_for("a pod without the label to get through", reaches, 60)
+    wait_for("the policy to act again", lambda: not reaches(), 60)
+
+
 def test_service_itself_reaches_no_other_pod(cluster: Cluster) -> None:
     dns = cluster.get("service", "kube-dns", "--namespace=kube-system")["spec"]["clusterIP"]
     attempt = f"socket.create_connection(({dns!r}, 53), timeout=3)"

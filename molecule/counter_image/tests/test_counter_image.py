@@ -2,11 +2,21 @@
 
 import json
 import os
+import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from platform_cluster import CACHE, ROOT, count, docker, fetch, newest, run, wait_for
 
 
@@ -55,9 +65,85 @@ def test_exposes_the_port_that_it_listens_on(image: str) -> None:
     }
 
 
-def test_certificates_of_the_system_are_there_and_used(image: str) -> None:
+def python_in(image: str, program: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python program in a container of the image."""
+    return run("docker", "run", "--rm", *options, "--entrypoint=python3", image, "-c", program, check=False)
+
+
+def test_certificates_of_the_system_are_there(image: str) -> None:
     program = "import ssl; print(len(ssl.create_default_context().get_ca_certs()))"
-    assert int(docker("run", "--rm", "--network=none", "--entrypoint=python3", image, "-c", program)) > 100
+    assert int(python_in(image, program, "--network=none").stdout) > 100
+
+
+def certificate(folder: Path, address: str) -> tuple[Path, Path]:
+    """Make an authority and a server's certificate by it; return the authority's and the server's file."""
+    now = datetime.now(tz=UTC)
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("authority", "server")}
+    names = {name: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"counter-molecule {name}")]) for name in keys}
+    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+    extensions = {"authority": x509.BasicConstraints(ca=True, path_length=0), "server": host}
+    files = {name: folder / f"{name}.pem" for name in keys}
+    for name, extension in extensions.items():
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(names[name])
+            .issuer_name(names["authority"])
+            .public_key(keys[name].public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(extension, critical=name == "authority")
+            .sign(keys["authority"], hashes.SHA256())
+        )
+        files[name].write_bytes(made.public_bytes(Encoding.PEM))
+    with files["server"].open("ab") as stream:
+        stream.write(keys["server"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files["authority"], files["server"]
+
+
+def test_outgoing_tls_trusts_the_systems_store_and_nothing_else(image: str, tmp_path: Path) -> None:
+    """A server on this machine, first unknown to the container and then in the store of its system."""
+    machine = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    authority, server = certificate(tmp_path, machine)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server)
+    listener = HTTPServer((machine, 0), SimpleHTTPRequestHandler)
+    listener.socket = context.wrap_socket(listener.socket, server_side=True)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    program = f"import urllib.request as r; print(r.urlopen('https://{machine}:{listener.server_port}/').status)"
+    store = "/etc/ssl/certs/ca-certificates.crt"
+    try:
+        refused = python_in(image, program)
+        assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr
+
+        known = tmp_path / "known.crt"
+        known.write_text(python_in(image, f"print(open({store!r}).read())").stdout + authority.read_text())
+        answered = python_in(image, program, f"--volume={known}:{store}:ro")
+        assert answered.stdout.strip() == "200", answered.stderr
+    finally:
+        listener.shutdown()
+        listener.server_close()
+
+
+def test_bill_of_materials_lists_what_is_in_the_image(image: str) -> None:
+    written = json.loads((newest("counter-sbom") / "sbom.cdx.json").read_text())
+    assert f"{written['metadata']['component']['name']}:{written['metadata']['component']['version']}" == image
+    program = """
+import importlib.metadata, pathlib, re
+for found in importlib.metadata.distributions():
+    print(f"pypi {found.name} {found.version}")
+for paragraph in pathlib.Path("/var/lib/dpkg/status").read_text().split("\\n\\n"):
+    fields = dict(re.findall(r"^(Package|Version): (.*)$", paragraph, re.MULTILINE))
+    if fields:
+        print("deb", fields["Package"], fields["Version"])
+"""
+    inside = python_in(image, program, "--network=none")
+    listed = {
+        f"{component['purl'].removeprefix('pkg:').split('/')[0]} {component['name']} {component['version']}"
+        for component in written["components"]
+    }
+    assert listed == set(inside.stdout.splitlines()), inside.stderr
+    assert {entry.split()[1] for entry in listed} >= {"falcon", "gunicorn", "libc6", "ca-certificates"}
 
 
 def test_nothing_to_install_packages_with_is_left(image: str) -> None:

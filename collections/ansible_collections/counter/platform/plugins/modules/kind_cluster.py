@@ -37,6 +37,9 @@ options:
     description: Where to write the cluster's own kubeconfig; the user's is never touched.
     type: path
     required: true
+  owner:
+    description: Number of the user who shall own the kubeconfig.
+    type: int
   wait_seconds:
     description: How long the cluster may take to become ready.
     type: int
@@ -73,6 +76,10 @@ nodes:
   returned: always
   type: list
   elements: str
+gateway:
+  description: IPv4 address by which the machine reaches the nodes; empty while the cluster's network is not there.
+  returned: always
+  type: str
 action:
   description: What was, or in check mode would be, done.
   returned: always
@@ -115,7 +122,7 @@ class Cluster:
         self.state_dir = Path(params["state_dir"]).resolve()
         self.kubeconfig = Path(params["kubeconfig"])
         self._config: dict[str, Any] = params["config"]
-        self._wait: int = params["wait_seconds"]
+        self._wait_seconds: int = params["wait_seconds"]
         self._kind: str | None = params["kind"]
         self._docker: str = params["docker"]
         self._progress = Progress(Path(params["cache"]), f"cluster {self.name}")
@@ -149,6 +156,22 @@ class Cluster:
         if not self._docker:
             return False
         return self.name in run([self._docker, "network", "ls", "--format", "{{.Name}}"]).split()
+
+    def gateway(self) -> str:
+        """Return the machine's IPv4 address on the cluster's network; an empty text where there is no such network."""
+        if not self.network_exists():
+            return ""
+        (network,) = json.loads(run([self._docker, "network", "inspect", self.name]))
+        addresses = [config["Gateway"] for config in network["IPAM"]["Config"] if "Gateway" in config]
+        return next((address for address in addresses if ":" not in address), "")
+
+    def give_to(self, owner: int, *, check_mode: bool) -> bool:
+        """Make ``owner`` the kubeconfig's owner, unless in check mode; return whether it was somebody else's."""
+        if not self.kubeconfig.exists() or self.kubeconfig.stat().st_uid == owner:
+            return False
+        if not check_mode:
+            os.chown(self.kubeconfig, owner, -1)
+        return True
 
     def wanted(self) -> dict[str, Any]:
         """Return kind's whole configuration for this cluster."""
@@ -186,10 +209,13 @@ class Cluster:
             f"--name={self.name}",
             f"--config={configuration}",
             f"--kubeconfig={self.kubeconfig}",
-            f"--wait={self._wait}s",
+            f"--wait={self._wait_seconds}s",
         ]
         follow(command, self._tell, env=self._environment)
-        self._wait_until_ready()
+        self._wait_for_nodes()
+        # Later there are pods of others, whose faults must not keep a run from mending them. Now there are the
+        # cluster's own, and whatever starts before its proxy and its DNS fails at first and is backed off.
+        self._wait("the cluster's own pods", "rollout", "status", "--namespace=kube-system", "daemonset,deployment")
         self.kubeconfig.chmod(0o600)
         nodes = sorted(node.identity for node in self.nodes())
         self._made.write_text(json.dumps({"config": digest_of(self.wanted()), "nodes": nodes}))
@@ -201,7 +227,7 @@ class Cluster:
         """
         if stopped := [node.name for node in self.nodes() if not node.running]:
             run([self._docker, "start", *stopped])
-        self._wait_until_ready()
+        self._wait_for_nodes()
 
     def delete(self) -> None:
         """Remove the cluster, its network, its kubeconfig and its marks.
@@ -221,18 +247,21 @@ class Cluster:
         if text := line.strip():
             self._progress(text)
 
-    def _wait_until_ready(self) -> None:
-        """Wait for every node to be Ready; kind's own ``--wait`` ends without an error when its time is over."""
+    def _wait_for_nodes(self) -> None:
+        self._wait("the nodes", "wait", "--for=condition=Ready", "node", "--all")
+
+    def _wait(self, what: str, *command: str) -> None:
+        """Wait with a command of kubectl; kind's own ``--wait`` ends without an error when its time is over."""
         control_plane = next(node.name for node in self.nodes() if node.name.endswith("control-plane"))
         kubectl = [self._docker, "exec", control_plane, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
-        deadline = time.monotonic() + self._wait
+        deadline = time.monotonic() + self._wait_seconds
         while True:
             try:
-                run([*kubectl, "wait", "--for=condition=Ready", "node", "--all", "--timeout=10s"])
+                run([*kubectl, *command, "--timeout=10s"])
             except CommandError as error:
                 if time.monotonic() > deadline:
-                    raise CommandError(f"the nodes were not ready within {self._wait} s: {error}") from error
-                self._progress("waiting for the API server and the nodes")
+                    raise CommandError(f"{what} were not ready within {self._wait_seconds} s: {error}") from error
+                self._progress(f"waiting for {what}")
                 time.sleep(1)
             else:
                 return
@@ -276,6 +305,7 @@ def main() -> None:
             "config": {"type": "dict", "default": {}},
             "state_dir": {"type": "path", "required": True},
             "kubeconfig": {"type": "path", "required": True},
+            "owner": {"type": "int"},
             "wait_seconds": {"type": "int", "default": 300},
             "kind": {"type": "str"},
             "docker": {"type": "str", "required": True},
@@ -285,6 +315,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     cluster = Cluster(module.params)
+    owner: int | None = module.params["owner"]
     try:
         action = decide(cluster, module.params["state"])
         if not module.check_mode:
@@ -294,13 +325,16 @@ def main() -> None:
                 cluster.create()
             if action in {"start", "none"} and module.params["state"] == "present":
                 cluster.start()
+        given = owner is not None and cluster.give_to(owner, check_mode=module.check_mode)
         nodes = [node.name for node in cluster.nodes()]
+        gateway = cluster.gateway()
     except (CommandError, OSError) as error:
         module.fail_json(msg=str(error))
     state = {"none": "as wanted", "create": "absent", "recreate": "half made", "start": "stopped", "delete": "present"}
     module.exit_json(
-        changed=action != "none",
+        changed=action != "none" or given,
         nodes=nodes,
+        gateway=gateway,
         action=action,
         diff={
             "before": f"{cluster.name}: {state[action]}\n",

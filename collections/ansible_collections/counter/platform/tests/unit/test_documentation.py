@@ -36,7 +36,7 @@ def _facts(options: dict[str, Any], nested: str) -> dict[str, Any]:
 
 
 def test_there_are_modules() -> None:
-    assert len(MODULES) == 8
+    assert len(MODULES) == 9
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

@@ -6,6 +6,7 @@ No cluster is made here: the nodes are containers of an image with a shell, whic
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,27 @@ def test_a_creation_that_fails_leaves_no_mark(scene: Scene, run_module: RunModul
 def test_the_state_folder_is_private(scene: Scene, run_module: RunModule) -> None:
     run_module("kind_cluster", scene.params)
     assert stat.S_IMODE(scene.state_dir.stat().st_mode) == 0o700
+
+
+def test_the_kubeconfig_is_given_to_its_owner(scene: Scene, run_module: RunModule) -> None:
+    assert not scene.cluster().give_to(65532, check_mode=False), "there is none yet"
+    scene.mark(scene.node(running=True))
+    scene.kubeconfig.write_text("")
+    assert run_module("kind_cluster", scene.params | {"owner": 65532}, check=True)["changed"]
+    assert scene.kubeconfig.stat().st_uid == os.getuid()
+    assert not run_module("kind_cluster", scene.params | {"owner": os.getuid()}, check=True)["changed"]
+    assert scene.cluster().give_to(65532, check_mode=False)
+    assert scene.kubeconfig.stat().st_uid == 65532
+
+
+def test_the_gateway_is_the_machines_address_on_the_clusters_network(scene: Scene) -> None:
+    assert scene.cluster(docker="").gateway() == ""
+    assert scene.cluster().gateway() == ""
+    # As kind makes it: the engine chooses the IPv4 subnet.
+    scene.docker("network", "create", "--ipv6", "--subnet=fd00:7e57::/64", scene.name)
+    node = scene.node(running=True, network=scene.name)
+    (attached,) = json.loads(scene.docker("inspect", node))[0]["NetworkSettings"]["Networks"].values()
+    assert scene.cluster().gateway() == attached["Gateway"]
 
 
 def test_a_half_made_cluster_is_removed_before_it_is_made_again(scene: Scene, run_module: RunModule) -> None:

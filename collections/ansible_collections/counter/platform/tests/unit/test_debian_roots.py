@@ -5,17 +5,39 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors
-from ansible_collections.counter.platform.plugins.modules.debian_root import KEYRING, preferences, sources
+from ansible_collections.counter.platform.plugins.modules.debian_roots import KEYRING, preferences, sources
 from ansible_collections.counter.platform.tests.unit.support import RunModule
 
 ARCHIVE = {"main": "http://m/debian", "security": "http://s/debian-security"}
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt on this machine")
 needs_mmdebstrap = pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="mmdebstrap is not installed")
+
+
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def make(run_module: RunModule) -> Make:
+    """Run the module for one root, and return what it says of that one."""
+
+    def one(arguments: dict[str, Any], **how: Any) -> dict[str, Any]:
+        common = {option: arguments[option] for option in ("refresh", "cache")}
+        root = {option: value for option, value in arguments.items() if option not in common}
+        result = run_module("debian_roots", {"roots": [root], **common}, **how)
+        if result.get("failed"):
+            assert result["results"] == []
+            return result
+        (about,) = result["results"]
+        assert about["changed"] == result["changed"]
+        return dict(about)
+
+    return one
 
 
 @pytest.fixture
@@ -101,15 +123,15 @@ def test_apt_follows_the_preferences(tmp_path: Path) -> None:
     assert f" 100 {mirrors()['main'].rstrip('/')} " in dash
 
 
-def test_check_mode_says_what_the_next_run_would_do(run_module: RunModule, arguments: dict[str, Any]) -> None:
-    first = run_module("debian_root", arguments, check=True)
+def test_check_mode_says_what_the_next_run_would_do(make: Make, arguments: dict[str, Any]) -> None:
+    first = make(arguments, check=True)
     assert first["changed"]
     assert first["path"].endswith(f"/root/{first['key']}/root.tar")
     assert not Path(arguments["cache"]).exists()
     # A result that is there, as another machine's cache brings it: nothing is made, and no mmdebstrap is needed.
     Path(first["path"]).parent.mkdir(parents=True)
     for check in (True, False):
-        assert not run_module("debian_root", arguments, check=check, env={"PATH": "/nowhere"})["changed"]
+        assert not make(arguments, check=check, env={"PATH": "/nowhere"})["changed"]
 
 
 @pytest.mark.parametrize(
@@ -123,27 +145,25 @@ def test_check_mode_says_what_the_next_run_would_do(run_module: RunModule, argum
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_another_input_is_another_root(
-    run_module: RunModule, arguments: dict[str, Any], change: dict[str, Any]
-) -> None:
-    before = run_module("debian_root", arguments, check=True)
-    after = run_module("debian_root", {**arguments, **change}, check=True)
+def test_another_input_is_another_root(make: Make, arguments: dict[str, Any], change: dict[str, Any]) -> None:
+    before = make(arguments, check=True)
+    after = make({**arguments, **change}, check=True)
     assert after["key"] != before["key"]
 
 
 @needs_mmdebstrap
-def test_a_suite_that_does_not_exist(run_module: RunModule, arguments: dict[str, Any]) -> None:
-    result = run_module("debian_root", {**arguments, "suite": "counter-unit"})
+def test_a_suite_that_does_not_exist(make: Make, arguments: dict[str, Any]) -> None:
+    result = make({**arguments, "suite": "counter-unit"})
     assert result["failed"]
     assert result["msg"].startswith("cannot make the Debian root root: mmdebstrap ")
     assert "counter-unit" in result["msg"].splitlines()[-1] or "counter-unit Release" in result["msg"]
-    assert run_module("debian_root", {**arguments, "suite": "counter-unit"}, check=True)["changed"]
+    assert make({**arguments, "suite": "counter-unit"}, check=True)["changed"]
 
 
 @needs_apt
-def test_a_machine_without_mmdebstrap(run_module: RunModule, arguments: dict[str, Any], tmp_path: Path) -> None:
+def test_a_machine_without_mmdebstrap(make: Make, arguments: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for program in ("apt-get", "dpkg"):
         (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
-    result = run_module("debian_root", arguments, env={"PATH": str(tmp_path / "bin")})
+    result = make(arguments, env={"PATH": str(tmp_path / "bin")})
     assert result["msg"] == "cannot make the Debian root root: mmdebstrap cannot be run: No such file or directory"

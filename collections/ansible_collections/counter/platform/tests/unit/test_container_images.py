@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import digest_of_tree
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
-from ansible_collections.counter.platform.plugins.modules.container_image import config_digest, daemon_ids, place
+from ansible_collections.counter.platform.plugins.modules.container_images import config_digest, daemon_ids, place
 from ansible_collections.counter.platform.tests.unit.support import LABEL, Docker, RunModule, results_in
 
 
@@ -23,6 +24,27 @@ def source(tmp_path: Path) -> Path:
     (root / "folder" / "__pycache__" / "a.pyc").write_text("compiled")
     (root / "file").write_text("content")
     return root
+
+
+Build = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def build(run_module: RunModule) -> Build:
+    """Run the module for one image, and return what it says of that one."""
+
+    def one(arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+        common = {option: arguments[option] for option in ("docker", "cache")}
+        image = {option: value for option, value in arguments.items() if option not in common}
+        result = run_module("container_images", {"images": [image], **common}, check=check)
+        if result.get("failed"):
+            assert result["results"] == []
+            return result
+        (about,) = result["results"]
+        assert about["changed"] == result["changed"]
+        return dict(about)
+
+    return one
 
 
 @pytest.fixture
@@ -56,14 +78,14 @@ def _files(docker: Docker, image: str) -> dict[str, tarfile.TarInfo]:
         docker("rm", docker.name)
 
 
-def test_an_image_is_built_once(run_module: RunModule, docker: Docker, arguments: dict[str, Any], cache: Path) -> None:
+def test_an_image_is_built_once(build: Build, docker: Docker, arguments: dict[str, Any], cache: Path) -> None:
     # A bare machine has no client yet, and check mode still knows.
-    promised = run_module("container_image", {**arguments, "docker": ""}, check=True)
+    promised = build({**arguments, "docker": ""}, check=True)
     assert (promised["changed"], promised["id"]) == (True, "")
     assert not cache.exists()
     assert not docker.images()
 
-    made = run_module("container_image", arguments)
+    made = build(arguments)
     assert made["changed"]
     for value in ("image", "key", "archive"):
         assert made[value] == promised[value]
@@ -76,27 +98,25 @@ def test_an_image_is_built_once(run_module: RunModule, docker: Docker, arguments
 
     docker("image", "rm", made["image"])
     for check in (False, True):
-        again = run_module("container_image", {**arguments, "docker": "/nowhere/docker"}, check=check)
+        again = build({**arguments, "docker": "/nowhere/docker"}, check=check)
         assert (again["changed"], again["id"]) == (False, made["id"])
 
 
-def test_the_id_is_the_one_of_dockers_own_store(
-    run_module: RunModule, docker: Docker, arguments: dict[str, Any]
-) -> None:
+def test_the_id_is_the_one_of_dockers_own_store(build: Build, docker: Docker, arguments: dict[str, Any]) -> None:
     if "io.containerd.snapshotter" in docker("info", "--format", "{{.DriverStatus}}"):
         pytest.skip("this daemon keeps images in containerd, which names them by their manifest")
-    made = run_module("container_image", arguments)
+    made = build(arguments)
     assert docker("image", "inspect", "--format", "{{.Id}}", made["image"]) == made["id"]
 
 
 def test_changed_content_and_mode_are_built_anew(
-    run_module: RunModule, docker: Docker, arguments: dict[str, Any], source: Path
+    build: Build, docker: Docker, arguments: dict[str, Any], source: Path
 ) -> None:
-    first = run_module("container_image", arguments)
+    first = build(arguments)
     assert _files(docker, first["image"])["opt/file"].mode & 0o111 == 0
     (source / "file").chmod(0o755)
     (source / "folder" / "a").write_text("longer")
-    second = run_module("container_image", arguments)
+    second = build(arguments)
     assert second["changed"]
     assert second["id"] != first["id"]
     files = _files(docker, second["image"])
@@ -107,10 +127,10 @@ def test_changed_content_and_mode_are_built_anew(
 
 @pytest.mark.parametrize("where", ["file", "folder/a"])
 def test_the_key_stands_for_content_and_mode_alone(
-    run_module: RunModule, arguments: dict[str, Any], source: Path, where: str
+    build: Build, arguments: dict[str, Any], source: Path, where: str
 ) -> None:
     def key() -> str:
-        return str(run_module("container_image", arguments, check=True)["key"])
+        return str(build(arguments, check=True)["key"])
 
     keys = [key()]
     (source / where).write_text("other")
@@ -123,7 +143,7 @@ def test_the_key_stands_for_content_and_mode_alone(
     assert key() == keys[-1]
 
 
-def test_the_key_stands_for_every_other_input(run_module: RunModule, arguments: dict[str, Any], source: Path) -> None:
+def test_the_key_stands_for_every_other_input(build: Build, arguments: dict[str, Any], source: Path) -> None:
     (source / "Dockerfile.other").write_text("FROM scratch\n")
     moved = [{**entry, "dest": f"moved/{entry['dest']}"} for entry in arguments["files"]]
     changes: list[dict[str, Any]] = [
@@ -137,34 +157,29 @@ def test_the_key_stands_for_every_other_input(run_module: RunModule, arguments: 
         {"base_archives": ["/cache/artifacts/base/0123/image.tar"]},
         {"base_archives": ["/cache/artifacts/base/4567/image.tar"]},
     ]
-    keys = [run_module("container_image", {**arguments, **change}, check=True)["key"] for change in changes]
+    keys = [build({**arguments, **change}, check=True)["key"] for change in changes]
     assert len(set(keys)) == len(changes)
-    elsewhere = run_module(
-        "container_image", {**arguments, "base_archives": ["/other/artifacts/base/0123/image.tar"]}, check=True
-    )
+    elsewhere = build({**arguments, "base_archives": ["/other/artifacts/base/0123/image.tar"]}, check=True)
     assert elsewhere["key"] == keys[-2], "the key depends on where the cache is"
 
 
-def test_a_known_key_saves_reading(run_module: RunModule, arguments: dict[str, Any], source: Path) -> None:
+def test_a_known_key_saves_reading(build: Build, arguments: dict[str, Any], source: Path) -> None:
     known = {**arguments, "files": [{"path": str(source / "file"), "dest": "file", "key": "0123"}]}
-    before = run_module("container_image", known, check=True)
+    before = build(known, check=True)
     (source / "file").unlink()
-    assert run_module("container_image", known, check=True)["key"] == before["key"]
+    assert build(known, check=True)["key"] == before["key"]
 
 
-def test_build_arguments_reach_the_build(run_module: RunModule, docker: Docker, arguments: dict[str, Any]) -> None:
-    made = run_module("container_image", {**arguments, "build_args": {"GREETING": "hello"}})
+def test_build_arguments_reach_the_build(build: Build, docker: Docker, arguments: dict[str, Any]) -> None:
+    made = build({**arguments, "build_args": {"GREETING": "hello"}})
     assert docker("image", "inspect", "--format", "{{.Config.Labels.greeting}}", made["image"]) == "hello"
 
 
-def test_a_base_comes_from_its_archive(
-    run_module: RunModule, docker: Docker, arguments: dict[str, Any], source: Path
-) -> None:
-    base = run_module("container_image", arguments)
+def test_a_base_comes_from_its_archive(build: Build, docker: Docker, arguments: dict[str, Any], source: Path) -> None:
+    base = build(arguments)
     docker("image", "rm", "--force", base["image"])
     (source / "Dockerfile").write_text(f"ARG BASE\nFROM $BASE\nLABEL {LABEL}={docker.session}\nCOPY child /opt/child\n")
-    child = run_module(
-        "container_image",
+    child = build(
         {
             **arguments,
             "name": f"{docker.name}/child",
@@ -177,57 +192,72 @@ def test_a_base_comes_from_its_archive(
     assert sorted(_files(docker, child["image"])) == ["opt/child", "opt/file", "opt/folder/a"]
 
 
-def test_the_daemon_gets_what_it_lacks(run_module: RunModule, docker: Docker, arguments: dict[str, Any]) -> None:
+def test_several_images_in_one_task(
+    run_module: RunModule, docker: Docker, arguments: dict[str, Any], source: Path
+) -> None:
+    common = {option: arguments.pop(option) for option in ("docker", "cache")}
+    (source / "Dockerfile.broken").write_text("FROM counter-unit-none\n")
+    broken = {**arguments, "name": f"{docker.name}/broken", "dockerfile": str(source / "Dockerfile.broken")}
+    images = [arguments, {**arguments, "name": f"{docker.name}/second"}]
+    failed = run_module("container_images", {"images": [images[0], broken, images[1]], **common})
+    assert failed["msg"].startswith(f"cannot build the image {docker.name}/broken: ")
+    assert [result["changed"] for result in failed["results"]] == [True], "what was built before is kept and told"
+    made = run_module("container_images", {"images": images, **common})
+    assert [result["changed"] for result in made["results"]] == [False, True]
+    assert [result["image"].split(":")[0] for result in made["results"]] == [image["name"] for image in images]
+    assert made["changed"]
+    assert not run_module("container_images", {"images": images, **common})["changed"]
+
+
+def test_the_daemon_gets_what_it_lacks(build: Build, docker: Docker, arguments: dict[str, Any]) -> None:
     loading = {**arguments, "load": True}
-    made = run_module("container_image", loading)
-    assert not run_module("container_image", loading)["changed"]
+    made = build(loading)
+    assert not build(loading)["changed"]
     docker("image", "rm", "--force", made["image"])
-    assert run_module("container_image", loading, check=True)["changed"]
+    assert build(loading, check=True)["changed"]
     assert not docker("image", "ls", "--quiet", made["image"]), "check mode loaded the image"
-    assert not run_module("container_image", arguments)["changed"], "nobody asked for it in the daemon"
-    assert run_module("container_image", loading)["changed"]
+    assert not build(arguments)["changed"], "nobody asked for it in the daemon"
+    assert build(loading)["changed"]
     assert docker("image", "ls", "--quiet", made["image"])
     for check in (False, True):
-        assert not run_module("container_image", loading, check=check)["changed"]
+        assert not build(loading, check=check)["changed"]
 
 
 def test_the_daemon_gets_the_image_of_these_inputs_under_a_given_tag(
-    run_module: RunModule, docker: Docker, arguments: dict[str, Any], source: Path
+    build: Build, docker: Docker, arguments: dict[str, Any], source: Path
 ) -> None:
     tagged = {**arguments, "tag": "v1", "load": True}
-    first = run_module("container_image", tagged)
+    first = build(tagged)
     assert first["image"] == f"{docker.name}/image:v1"
     (source / "file").write_text("other")
-    second = run_module("container_image", tagged)
+    second = build(tagged)
     assert second["image"] == first["image"]
     # Back to the first, which is in the cache while the daemon has the second under the name.
     (source / "file").write_text("content")
-    assert run_module("container_image", tagged, check=True)["changed"]
-    assert run_module("container_image", tagged)["changed"]
+    assert build(tagged, check=True)["changed"]
+    assert build(tagged)["changed"]
     assert docker("image", "inspect", "--format", "{{.Id}}", first["image"]) in daemon_ids(Path(first["archive"]))
-    assert not run_module("container_image", tagged)["changed"]
+    assert not build(tagged)["changed"]
 
 
-def test_a_build_that_fails(
-    run_module: RunModule, docker: Docker, arguments: dict[str, Any], source: Path, cache: Path
-) -> None:
+def test_a_build_that_fails(build: Build, docker: Docker, arguments: dict[str, Any], source: Path, cache: Path) -> None:
     good = (source / "Dockerfile").read_text()
     (source / "Dockerfile").write_text(good + "COPY counter-unit-none /\n")
-    result = run_module("container_image", arguments)
+    result = build(arguments)
     assert result["failed"]
     assert result["msg"].startswith(f"cannot build the image {arguments['name']}: ")
     assert "counter-unit-none" in result["msg"]
     assert "not found" in result["msg"]
     assert not results_in(cache)
     assert not docker("image", "ls", "--quiet", arguments["name"])
-    assert run_module("container_image", arguments, check=True)["changed"]
+    assert build(arguments, check=True)["changed"]
 
     (source / "Dockerfile").write_text(good)
-    assert run_module("container_image", arguments)["changed"]
+    assert build(arguments)["changed"]
     assert not list(cache.glob("artifacts/*/.building-*"))
 
 
-def test_a_build_has_no_network(run_module: RunModule, arguments: dict[str, Any], source: Path, docker: Docker) -> None:
+def test_a_build_has_no_network(build: Build, arguments: dict[str, Any], source: Path, docker: Docker) -> None:
     """A shell of the host's own, whose only interface is the loopback."""
     from ansible_collections.counter.platform.plugins.modules.engine_probe import probe_root
 
@@ -236,24 +266,24 @@ def test_a_build_has_no_network(run_module: RunModule, arguments: dict[str, Any]
         f"FROM scratch\nLABEL {LABEL}={docker.session}\nADD opt/file /\n"
         'RUN ["/bin/sh", "-c", "while read -r name rest; do echo seen $name; done </proc/net/dev; exit 7"]\n'
     )
-    result = run_module("container_image", arguments)
+    result = build(arguments)
     seen = [line.rpartition("seen ")[2] for line in result["msg"].splitlines() if "seen" in line and ":" in line]
     interfaces = {name.removesuffix(":") for name in seen if name.endswith(":")}
     assert "lo" in interfaces, result["msg"]
     assert not {name for name in interfaces if name.startswith(("eth", "en"))}
 
 
-def test_a_missing_client(run_module: RunModule, arguments: dict[str, Any], cache: Path) -> None:
-    result = run_module("container_image", {**arguments, "docker": "/nowhere/docker"})
+def test_a_missing_client(build: Build, arguments: dict[str, Any], cache: Path) -> None:
+    result = build({**arguments, "docker": "/nowhere/docker"})
     reason = "/nowhere/docker cannot be run: No such file or directory"
     assert result["msg"] == f"cannot build the image {arguments['name']}: {reason}"
     assert not results_in(cache)
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_missing_file(run_module: RunModule, arguments: dict[str, Any], source: Path, check: bool) -> None:
+def test_a_missing_file(build: Build, arguments: dict[str, Any], source: Path, check: bool) -> None:
     (source / "file").unlink()
-    result = run_module("container_image", arguments, check=check)
+    result = build(arguments, check=check)
     assert result["failed"]
     assert str(source / "file") in result["msg"]
 

@@ -1,0 +1,303 @@
+#!/usr/bin/python
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Build container images without a network, each named by the hash of everything that goes into it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_images
+short_description: Build images into content-addressed archives
+description:
+  - Builds with C(docker build --network=none) from the listed files alone and keeps each result as an archive, from
+    which any daemon or node can load it.
+  - The key is the hash of the Dockerfile, the files, the build arguments and the base images. An image whose key is in
+    the cache is not built, on whatever machine the cache is.
+  - One task takes all images that do not stand on each other, since starting a module costs more than looking for one.
+options:
+  images:
+    description: The images.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the image, without a tag.
+        type: str
+        required: true
+      tag:
+        description: Tag; the key where it is left out.
+        type: str
+      dockerfile:
+        description: The Dockerfile.
+        type: path
+        required: true
+      files:
+        description: What the build sees, each a file or a folder and where it stands in the build context.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: File or folder on the machine.
+            type: path
+            required: true
+          dest:
+            description: Path in the context.
+            type: str
+            required: true
+          key:
+            description: Hash of the content where it is known already; saves reading it.
+            type: str
+      build_args:
+        description: Values for the Dockerfile's ARG lines.
+        type: dict
+        default: {}
+      base_archives:
+        description: Archives of the images that the Dockerfile starts from; loaded into the daemon before the build.
+        type: list
+        elements: path
+        default: []
+      load:
+        description: Whether the daemon shall hold the image too.
+        type: bool
+        default: false
+  docker:
+    description: The docker client; may be empty in check mode.
+    type: str
+    required: true
+  cache:
+    description: The cache folder.
+    type: path
+    required: true
+author: counter-platform contributors
+"""
+
+EXAMPLES = r"""
+- name: Build the image of the service
+  counter.platform.container_images:
+    images:
+      - name: counter-platform/counter
+        dockerfile: app/Dockerfile
+        files:
+          - {path: app/src, dest: src}
+    docker: /usr/bin/docker
+    cache: "{{ platform_cache_dir }}"
+"""
+
+RETURN = r"""
+results:
+  description: The images, in the order in which they were given.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: Name and tag.
+      type: str
+    archive:
+      description: The image as a docker archive.
+      type: str
+    id:
+      description: Digest of the image's configuration, C(sha256:…); empty in check mode when it is not built yet.
+      type: str
+    key:
+      description: Hash of the inputs.
+      type: str
+    changed:
+      description: Whether this one was built or loaded.
+      type: bool
+    loadable:
+      description: Image, id and archive, as M(counter.platform.node_image) takes them.
+      type: dict
+"""
+
+import json
+import os
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import (
+    ArtifactStore,
+    Progress,
+    digest_of,
+    digest_of_tree,
+)
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
+
+
+def content_key(entry: dict[str, Any]) -> str:
+    """Return the hash that stands for one entry of ``files``."""
+    if entry["key"]:
+        return str(entry["key"])
+    path = Path(entry["path"])
+    if path.is_dir():
+        return digest_of_tree(path)
+    return digest_of({"content": path.read_bytes().hex(), "executable": os.access(path, os.X_OK)})
+
+
+def place(source: Path, target: Path) -> None:
+    """Put ``source`` at ``target`` in the build context, by hard link where the file system allows it."""
+
+    def link(origin: str, copy: str) -> None:
+        try:
+            # A link to a symbolic link would carry the name and not the content, which is what the key stands for.
+            os.link(os.path.realpath(origin), copy)
+        except OSError:
+            shutil.copy2(origin, copy)
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+        shutil.copytree(source, target, copy_function=link, dirs_exist_ok=True, ignore=ignore)
+    else:
+        link(str(source), str(target))
+
+
+def config_digest(archive: Path) -> str:
+    """Return the digest of the image's configuration in a docker archive, ``sha256:`` and 64 hex digits.
+
+    Source: the image specification's ``manifest.json``, whose ``Config`` is ``HEX.json`` in archives of Docker's
+    classic store and ``blobs/sha256/HEX`` in those of the OCI layout.
+    """
+    manifest = json_member(archive, "manifest.json")
+    if manifest is None:
+        raise CommandError(f"{archive} has no manifest.json; it is no docker archive")
+    return f"sha256:{Path(manifest[0]['Config']).name.removesuffix('.json')}"
+
+
+def daemon_ids(archive: Path) -> set[str]:
+    """Return the ids under which a daemon may hold the image in a docker archive.
+
+    Docker's classic store names an image by its configuration, containerd's by the manifest, which archives of the
+    OCI layout have in ``index.json``.
+    """
+    index = json_member(archive, "index.json") or {"manifests": []}
+    return {config_digest(archive), *(entry["digest"] for entry in index["manifests"])}
+
+
+def json_member(archive: Path, name: str) -> Any:
+    """Return what the JSON file ``name`` in a tar says; ``None`` where it has none."""
+    try:
+        with tarfile.open(archive) as tar:
+            stream = tar.extractfile(name) if name in tar.getnames() else None
+            return json.load(stream) if stream else None
+    except tarfile.TarError as error:
+        raise CommandError(f"{archive} cannot be read: {error}") from error
+
+
+class Builder:
+    """Builds images with one docker client into one cache."""
+
+    def __init__(self, docker: str, cache: Path, *, check_mode: bool) -> None:
+        self._docker = docker
+        self._cache = cache
+        self._store = ArtifactStore(cache)
+        self._check_mode = check_mode
+
+    def ensure(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Build one of the option ``images`` unless the cache has it, and return what RETURN says of it.
+
+        Raises :class:`CommandError` when the build fails, :class:`OSError` when one of its files cannot be read.
+        """
+        key = digest_of(
+            {
+                "name": wanted["name"],
+                "tag": wanted["tag"],
+                "dockerfile": Path(wanted["dockerfile"]).read_text(),
+                "files": {entry["dest"]: content_key(entry) for entry in wanted["files"]},
+                "build_args": wanted["build_args"],
+                "bases": [Path(archive).parent.name for archive in wanted["base_archives"]],
+            }
+        )
+        image = f"{wanted['name']}:{wanted['tag'] or key}"
+        artifact = wanted["name"].replace("/", "_")
+        progress = Progress(self._cache, f"image {wanted['name']}")
+        changed = self._store.ensure(
+            artifact, key, lambda folder: self._build(wanted, image, folder, progress), check_mode=self._check_mode
+        )
+        folder = self._store.path(artifact, key)
+        archive = folder / "image.tar"
+        if wanted["load"] and not self._holds(image, archive):
+            changed = True
+            if not self._check_mode:
+                progress("loading into the daemon")
+                run([self._docker, "load", "--quiet", "--input", str(archive)])
+        identity = (folder / "id").read_text() if (folder / "id").exists() else ""
+        loadable = {"image": image, "id": identity, "archive": str(archive)}
+        return {"changed": changed, "key": key, "loadable": loadable, **loadable}
+
+    def _build(self, wanted: dict[str, Any], image: str, folder: Path, progress: Progress) -> None:
+        for archive in wanted["base_archives"]:
+            run([self._docker, "load", "--quiet", "--input", archive])
+        context = folder / "context"
+        context.mkdir()
+        for entry in wanted["files"]:
+            place(Path(entry["path"]), context / entry["dest"])
+        arguments = [f"--build-arg={option}={value}" for option, value in wanted["build_args"].items()]
+        dockerfile = f"--file={wanted['dockerfile']}"
+        follow(
+            [self._docker, "build", "--network=none", dockerfile, f"--tag={image}", *arguments, str(context)],
+            lambda line: progress(line.strip()[:100]),
+            env={"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},
+        )
+        progress("saving")
+        run([self._docker, "save", "--output", str(folder / "image.tar"), image])
+        shutil.rmtree(context)
+        (folder / "id").write_text(config_digest(folder / "image.tar"))
+
+    def _holds(self, image: str, archive: Path) -> bool:
+        """Return whether the daemon has this image: under a given tag it may hold one of other inputs."""
+        if not self._docker or not archive.exists():
+            return False
+        held = run([self._docker, "image", "ls", "--quiet", "--no-trunc", image]).strip()
+        return held in daemon_ids(archive)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "images": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "tag": {"type": "str"},
+                    "dockerfile": {"type": "path", "required": True},
+                    "files": {
+                        "type": "list",
+                        "elements": "dict",
+                        "default": [],
+                        "options": {
+                            "path": {"type": "path", "required": True},
+                            "dest": {"type": "str", "required": True},
+                            "key": {"type": "str", "no_log": False},
+                        },
+                    },
+                    "build_args": {"type": "dict", "default": {}},
+                    "base_archives": {"type": "list", "elements": "path", "default": []},
+                    "load": {"type": "bool", "default": False},
+                },
+            },
+            "docker": {"type": "str", "required": True},
+            "cache": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    builder = Builder(module.params["docker"], Path(module.params["cache"]), check_mode=module.check_mode)
+    results: list[dict[str, Any]] = []
+    for wanted in module.params["images"]:
+        try:
+            results.append(builder.ensure(wanted))
+        except (CommandError, OSError) as error:
+            module.fail_json(msg=f"cannot build the image {wanted['name']}: {error}", results=results)
+    module.exit_json(changed=any(result["changed"] for result in results), results=results)
+
+
+if __name__ == "__main__":
+    main()

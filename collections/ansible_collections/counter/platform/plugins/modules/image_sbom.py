@@ -1,0 +1,164 @@
+#!/usr/bin/python
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Write the bill of materials of a container image, once for each content of it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_sbom
+short_description: Write an image's bill of materials (SBOM)
+description:
+  - Reads the Debian and Python packages out of an image's layers, so that it lists what is in the image and not what
+    was meant to be, and writes them as CycloneDX 1.6 (JSON) into the content-addressed cache.
+options:
+  name:
+    description: Name of the result in the cache.
+    type: str
+    required: true
+  image:
+    description: Name and tag of the image.
+    type: str
+    required: true
+  id:
+    description: Digest of the image's configuration; empty in check mode while the image is not built.
+    type: str
+    required: true
+  archive:
+    description: The image as a docker archive.
+    type: path
+    required: true
+  cache:
+    description: The cache folder.
+    type: path
+    required: true
+author: counter-platform contributors
+"""
+
+EXAMPLES = r"""
+- name: Write down what is in the image
+  counter.platform.image_sbom:
+    name: counter-sbom
+    image: "{{ image.image }}"
+    id: "{{ image.id }}"
+    archive: "{{ image.archive }}"
+    cache: "{{ platform_cache_dir }}"
+"""
+
+RETURN = r"""
+path:
+  description: The bill of materials.
+  returned: always
+  type: str
+"""
+
+import json
+import tarfile
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, digest_of
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+DPKG_STATUS = "var/lib/dpkg/status"
+RELEASE = "usr/lib/os-release"
+REMOVED = ".wh."
+"""A file with this prefix in a layer removes the one of the rest of its name (source: OCI image specification)."""
+
+
+def descriptions(archive: Path) -> dict[str, str]:
+    """Return the text of the files that name packages, by path, as the topmost layer of a docker archive has them."""
+    found: dict[str, str] = {}
+    with tarfile.open(archive) as image:
+        for layer in _json(image, "manifest.json")[0]["Layers"]:
+            with tarfile.open(fileobj=image.extractfile(layer)) as content:
+                for entry in content:
+                    path = PurePosixPath(entry.name.removeprefix("./"))
+                    if path.name.startswith(REMOVED):
+                        gone = path.with_name(path.name.removeprefix(REMOVED))
+                        found = {name: text for name, text in found.items() if not _below(name, gone)}
+                    elif entry.isfile() and _names_packages(path):
+                        stream = content.extractfile(entry)
+                        found[str(path)] = stream.read().decode() if stream else ""
+    return found
+
+
+def _json(tar: tarfile.TarFile, name: str) -> list[dict[str, list[str]]]:
+    stream = tar.extractfile(name)
+    content: list[dict[str, list[str]]] = json.load(stream) if stream else []
+    return content
+
+
+def _below(name: str, folder: PurePosixPath) -> bool:
+    return PurePosixPath(name).is_relative_to(folder)
+
+
+def _names_packages(path: PurePosixPath) -> bool:
+    is_python = path.name == "METADATA" and path.parent.suffix == ".dist-info"
+    return is_python or str(path) in (DPKG_STATUS, RELEASE)
+
+
+def packages(texts: dict[str, str]) -> list[PackageURL]:
+    """Return the packages that :func:`descriptions` found, sorted, as package URLs."""
+    release = dict(line.split("=", 1) for line in texts.get(RELEASE, "").splitlines() if "=" in line)
+    distribution = f"{release.get('ID', 'debian')}-{release.get('VERSION_ID', '').strip(chr(34))}".rstrip("-")
+    found = []
+    for paragraph in texts.get(DPKG_STATUS, "").split("\n\n"):
+        fields = HeaderParser().parsestr(paragraph.lstrip("\n"))
+        if fields["Status"] == "install ok installed":
+            qualifiers = {"arch": fields["Architecture"], "distro": distribution}
+            found.append(PackageURL("deb", "debian", fields["Package"], fields["Version"], qualifiers))
+    for path, text in texts.items():
+        if path not in (DPKG_STATUS, RELEASE):
+            fields = HeaderParser().parsestr(text)
+            found.append(PackageURL("pypi", None, fields["Name"], fields["Version"]))
+    return sorted(found, key=str)
+
+
+def document(image: str, identity: str, contents: list[PackageURL]) -> str:
+    """Return the bill of materials as CycloneDX JSON."""
+    name, _, tag = image.rpartition(":")
+    bom = Bom()
+    bom.metadata.component = Component(type=ComponentType.CONTAINER, name=name, version=tag, bom_ref=identity)
+    parts = [
+        Component(type=ComponentType.LIBRARY, name=url.name, version=url.version, purl=url, bom_ref=str(url))
+        for url in contents
+    ]
+    bom.components.update(parts)
+    bom.register_dependency(bom.metadata.component, parts)
+    return JsonV1Dot6(bom).output_as_string(indent=2)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+            "id": {"type": "str", "required": True},
+            "archive": {"type": "path", "required": True},
+            "cache": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    name, image, identity = (module.params[option] for option in ("name", "image", "id"))
+    store = ArtifactStore(Path(module.params["cache"]))
+    key = digest_of({"image": image, "id": identity})
+
+    def write(folder: Path) -> None:
+        contents = packages(descriptions(Path(module.params["archive"])))
+        (folder / "sbom.cdx.json").write_text(document(image, identity, contents))
+
+    try:
+        changed = store.ensure(name, key, write, check_mode=module.check_mode)
+    except (OSError, tarfile.TarError, KeyError) as error:
+        module.fail_json(msg=f"cannot write the bill of materials of {image}: {error!r}")
+    module.exit_json(changed=changed, path=str(store.path(name, key) / "sbom.cdx.json"))
+
+
+if __name__ == "__main__":
+    main()
