@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from contracts.project import COMMON, ROLES, ROOT, facts_documented, load
+from contracts.project import COMMON, MODULES, ROLES, ROOT, facts_documented, load
 
 TOP = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in {".venv", ".state", ".git"})
 FILES_AT_TOP = {"site.yml", "ansible.cfg", "pyproject.toml", "uv.lock", "bootstrap.txt", "Makefile", "CHANGELOG.md"}
@@ -103,8 +103,9 @@ def test_variables_exist(path: Path) -> None:
         known |= facts_documented(role)
         known |= set(load(role / "meta/argument_specs.yml")["argument_specs"]["main"].get("options", {}))
     prefixes = "|".join(["platform", "image", *(role.name for role in ROLES)])
+    others = {role.name for role in ROLES} | {module.stem for module in MODULES.glob("*.py")}
     for code in code_of(path.read_text()):
-        named = set(re.findall(rf"(?<![\w/.-])(?:{prefixes})_[a-z_]+(?![\w/.-])", code)) - {role.name for role in ROLES}
+        named = set(re.findall(rf"(?<![\w/.-])(?:{prefixes})_[a-z_]+(?![\w/.-])", code)) - others
         assert named <= known, f"{sorted(named - known)}: no role and no inventory has such a variable"
 
 
