@@ -59,6 +59,7 @@ lint: venv ## Style, types and the roles' production profile
 	ruff check .
 	ruff format --check .
 	mypy collections/ansible_collections/counter tests molecule
+	(cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app uv run --quiet --frozen --group lint --group test mypy)
 	yamllint --strict .
 	ansible-lint --offline
 	shellcheck $$(git ls-files | xargs -r grep -lE '^#!/bin/(ba)?sh' --)
