@@ -131,7 +131,7 @@ def test_bill_of_materials_lists_what_is_in_the_image(image: str) -> None:
     program = """
 import importlib.metadata, pathlib, re
 for found in importlib.metadata.distributions():
-    print(f"pypi {found.name} {found.version}")
+    print("pypi", found.name.lower().replace("_", "-"), found.version)  # the form of package URLs
 for paragraph in pathlib.Path("/var/lib/dpkg/status").read_text().split("\\n\\n"):
     fields = dict(re.findall(r"^(Package|Version): (.*)$", paragraph, re.MULTILINE))
     if fields:

@@ -21,11 +21,6 @@ options:
     description: Folder with pyproject.toml and uv.lock.
     type: path
     required: true
-  groups:
-    description: Dependency groups to take besides the project's own dependencies.
-    type: list
-    elements: str
-    default: []
   installer_groups:
     description: Dependency groups to download but to leave out of C(requirements.txt), such as pip itself.
     type: list
@@ -86,7 +81,6 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "project": {"type": "path", "required": True},
-            "groups": {"type": "list", "elements": "str", "default": []},
             "installer_groups": {"type": "list", "elements": "str", "default": []},
             "python_version": {"type": "str", "required": True},
             "platforms": {
@@ -124,8 +118,8 @@ def main() -> None:
 
     store = ArtifactStore(cache)
     try:
-        requirements = export(params["groups"])
-        everything = export([*params["groups"], *params["installer_groups"]])
+        requirements = export([])
+        everything = export(params["installer_groups"])
 
         def download(folder: Path) -> None:
             wanted = folder / "everything.txt"

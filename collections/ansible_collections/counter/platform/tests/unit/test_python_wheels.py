@@ -101,7 +101,6 @@ def test_the_wheels_install_with_their_hashes_and_no_index(
 def test_another_choice_is_another_result(run_module: RunModule, arguments: dict[str, Any]) -> None:
     changes: list[dict[str, Any]] = [
         {},
-        {"groups": ["extra"]},
         {"installer_groups": []},
         {"installer_groups": ["image", "extra"]},
         {"python_version": "3.12"},
@@ -156,7 +155,7 @@ def test_a_wheel_without_a_hash_is_refused(
 
 def test_a_group_that_does_not_exist(run_module: RunModule, arguments: dict[str, Any]) -> None:
     for check in (True, False):
-        result = run_module("python_wheels", {**arguments, "groups": ["none-such"]}, check=check)
+        result = run_module("python_wheels", {**arguments, "installer_groups": ["none-such"]}, check=check)
         assert result["failed"]
         assert "none-such" in result["msg"]
 
