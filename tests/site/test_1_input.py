@@ -60,6 +60,8 @@ def test_numbers_that_contradict_each_other() -> None:
     ("variable", "value", "remedy"),
     [
         ("counter_app_replicas_max", "many", "we were unable to convert to int"),
+        ("counter_app_cpu_request", "500m", "more than nothing and not more than the limit"),
+        ("counter_app_memory_limit", "lots", "written as in 100m"),
         ("counter_image_python", "three", "such as 3.11 for bookworm"),
         ("cluster_addons_metrics_resolution", "5s", "no less than 10s"),
     ],

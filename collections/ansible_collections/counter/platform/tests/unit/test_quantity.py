@@ -1,0 +1,25 @@
+"""Kubernetes quantities as numbers."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.counter.platform.plugins.filter.quantity import FilterModule, quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("100m", 0.1), ("1", 1), ("0.5", 0.5), ("0", 0), ("64Mi", 64 * 2**20), ("1Gi", 2**30), ("128M", 128e6)],
+)
+def test_quantities(text: str, number: float) -> None:
+    assert quantity(text) == pytest.approx(number)
+
+
+@pytest.mark.parametrize("text", ["", "many", "64MiB", "m"])
+def test_what_is_no_quantity(text: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"'{text}' is no quantity"):
+        quantity(text)
+
+
+def test_the_name_that_templates_use() -> None:
+    assert FilterModule().filters() == {"quantity": quantity}
