@@ -82,7 +82,7 @@ molecule: venv ## Each role's scenario, and the whole site (SCENARIOS=...)
 	    echo "scenario $$scenario failed after $$((SECONDS - started)) s; all of its output is in $$log" >&2
 	    exit 1
 	  fi
-	  echo "scenario $$scenario: $$((SECONDS - started)) s, $$(grep -E '^=+ .* in .*s.* =+$$' $$log | tail -n 1 | tr -d '=')"
+	  echo "scenario $$scenario: $$((SECONDS - started)) s, $$(grep -o ' tests="[0-9]*"' $(REPORTS)/$$scenario.xml | tr -dc 0-9) tests"
 	done
 
 site: venv ## make up and make down as a person would, wrong input, interruptions, bare machines
