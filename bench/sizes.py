@@ -12,8 +12,8 @@ ARTIFACTS = Path(os.environ.get("COUNTER_PLATFORM_CACHE", HOME / "counter-platfo
 ONE_STAGE = """
 FROM {base}
 COPY . /wheels
-RUN python3 /wheels/pip-*.whl/pip install --no-cache-dir --root-user-action=ignore --break-system-packages \\
-    --no-index --find-links /wheels --require-hashes --requirement /wheels/requirements.txt
+RUN set -- /wheels/pip-*.whl; python3 "$1/pip" install --no-cache-dir --root-user-action=ignore \\
+    --break-system-packages --no-index --find-links /wheels --require-hashes --requirement /wheels/requirements.txt
 """
 
 
