@@ -52,13 +52,14 @@ path:
   type: str
 """
 
-import json
 import tarfile
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.archives import image_manifest
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, digest_of
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
@@ -73,8 +74,9 @@ REMOVED = ".wh."
 def descriptions(archive: Path) -> dict[str, str]:
     """Return the text of the files that name packages, by path, as the topmost layer of a docker archive has them."""
     found: dict[str, str] = {}
+    layers = image_manifest(archive)["Layers"]
     with tarfile.open(archive) as image:
-        for layer in _json(image, "manifest.json")[0]["Layers"]:
+        for layer in layers:
             with tarfile.open(fileobj=image.extractfile(layer)) as content:
                 for entry in content:
                     path = PurePosixPath(entry.name.removeprefix("./"))
@@ -85,12 +87,6 @@ def descriptions(archive: Path) -> dict[str, str]:
                         stream = content.extractfile(entry)
                         found[str(path)] = stream.read().decode() if stream else ""
     return found
-
-
-def _json(tar: tarfile.TarFile, name: str) -> list[dict[str, list[str]]]:
-    stream = tar.extractfile(name)
-    content: list[dict[str, list[str]]] = json.load(stream) if stream else []
-    return content
 
 
 def _below(name: str, folder: PurePosixPath) -> bool:
@@ -155,7 +151,7 @@ def main() -> None:
 
     try:
         changed = store.ensure(name, key, write, check_mode=module.check_mode)
-    except (OSError, tarfile.TarError, KeyError) as error:
+    except (CommandError, OSError, tarfile.TarError, KeyError) as error:
         module.fail_json(msg=f"cannot write the bill of materials of {image}: {error!r}")
     module.exit_json(changed=changed, path=str(store.path(name, key) / "sbom.cdx.json"))
 

@@ -16,6 +16,26 @@ LABEL = "counter-unit"
 RunModule = Callable[..., dict[str, Any]]
 
 
+def alone(run_module: RunModule, name: str, items: str, *, common: tuple[str, ...]) -> RunModule:
+    """Return a function that runs a module for one of its ``items`` and returns what it says of that one.
+
+    The function takes the options of the item together with those that are ``common`` to all items.
+    """
+
+    def run(arguments: dict[str, Any], **how: Any) -> dict[str, Any]:
+        shared = {option: arguments[option] for option in common}
+        item = {option: value for option, value in arguments.items() if option not in shared}
+        result = run_module(name, {items: [item], **shared}, **how)
+        if result.get("failed"):
+            assert result["results"] == []
+            return result
+        (about,) = result["results"]
+        assert about["changed"] == result["changed"]
+        return dict(about)
+
+    return run
+
+
 @dataclass
 class Docker:
     """A docker daemon, and a name that this test alone uses in it."""

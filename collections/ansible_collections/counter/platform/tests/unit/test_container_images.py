@@ -5,15 +5,21 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest, daemon_ids
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import digest_of_tree
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
-from ansible_collections.counter.platform.plugins.modules.container_images import config_digest, daemon_ids, place
-from ansible_collections.counter.platform.tests.unit.support import LABEL, Docker, RunModule, results_in
+from ansible_collections.counter.platform.plugins.modules.container_images import place
+from ansible_collections.counter.platform.tests.unit.support import (
+    LABEL,
+    Docker,
+    RunModule,
+    alone,
+    results_in,
+)
 
 
 @pytest.fixture
@@ -26,25 +32,10 @@ def source(tmp_path: Path) -> Path:
     return root
 
 
-Build = Callable[..., dict[str, Any]]
-
-
 @pytest.fixture
-def build(run_module: RunModule) -> Build:
+def build(run_module: RunModule) -> RunModule:
     """Run the module for one image, and return what it says of that one."""
-
-    def one(arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
-        common = {option: arguments[option] for option in ("docker", "cache")}
-        image = {option: value for option, value in arguments.items() if option not in common}
-        result = run_module("container_images", {"images": [image], **common}, check=check)
-        if result.get("failed"):
-            assert result["results"] == []
-            return result
-        (about,) = result["results"]
-        assert about["changed"] == result["changed"]
-        return dict(about)
-
-    return one
+    return alone(run_module, "container_images", "images", common=("docker", "cache"))
 
 
 @pytest.fixture
@@ -78,7 +69,7 @@ def _files(docker: Docker, image: str) -> dict[str, tarfile.TarInfo]:
         docker("rm", docker.name)
 
 
-def test_an_image_is_built_once(build: Build, docker: Docker, arguments: dict[str, Any], cache: Path) -> None:
+def test_an_image_is_built_once(build: RunModule, docker: Docker, arguments: dict[str, Any], cache: Path) -> None:
     # A bare machine has no client yet, and check mode still knows.
     promised = build({**arguments, "docker": ""}, check=True)
     assert (promised["changed"], promised["id"]) == (True, "")
@@ -102,7 +93,7 @@ def test_an_image_is_built_once(build: Build, docker: Docker, arguments: dict[st
         assert (again["changed"], again["id"]) == (False, made["id"])
 
 
-def test_the_id_is_the_one_of_dockers_own_store(build: Build, docker: Docker, arguments: dict[str, Any]) -> None:
+def test_the_id_is_the_one_of_dockers_own_store(build: RunModule, docker: Docker, arguments: dict[str, Any]) -> None:
     if "io.containerd.snapshotter" in docker("info", "--format", "{{.DriverStatus}}"):
         pytest.skip("this daemon keeps images in containerd, which names them by their manifest")
     made = build(arguments)
@@ -110,7 +101,7 @@ def test_the_id_is_the_one_of_dockers_own_store(build: Build, docker: Docker, ar
 
 
 def test_changed_content_and_mode_are_built_anew(
-    build: Build, docker: Docker, arguments: dict[str, Any], source: Path
+    build: RunModule, docker: Docker, arguments: dict[str, Any], source: Path
 ) -> None:
     first = build(arguments)
     assert _files(docker, first["image"])["opt/file"].mode & 0o111 == 0
@@ -127,7 +118,7 @@ def test_changed_content_and_mode_are_built_anew(
 
 @pytest.mark.parametrize("where", ["file", "folder/a"])
 def test_the_key_stands_for_content_and_mode_alone(
-    build: Build, arguments: dict[str, Any], source: Path, where: str
+    build: RunModule, arguments: dict[str, Any], source: Path, where: str
 ) -> None:
     def key() -> str:
         return str(build(arguments, check=True)["key"])
@@ -143,7 +134,7 @@ def test_the_key_stands_for_content_and_mode_alone(
     assert key() == keys[-1]
 
 
-def test_the_key_stands_for_every_other_input(build: Build, arguments: dict[str, Any], source: Path) -> None:
+def test_the_key_stands_for_every_other_input(build: RunModule, arguments: dict[str, Any], source: Path) -> None:
     (source / "Dockerfile.other").write_text("FROM scratch\n")
     moved = [{**entry, "dest": f"moved/{entry['dest']}"} for entry in arguments["files"]]
     changes: list[dict[str, Any]] = [
@@ -163,19 +154,21 @@ def test_the_key_stands_for_every_other_input(build: Build, arguments: dict[str,
     assert elsewhere["key"] == keys[-2], "the key depends on where the cache is"
 
 
-def test_a_known_key_saves_reading(build: Build, arguments: dict[str, Any], source: Path) -> None:
+def test_a_known_key_saves_reading(build: RunModule, arguments: dict[str, Any], source: Path) -> None:
     known = {**arguments, "files": [{"path": str(source / "file"), "dest": "file", "key": "0123"}]}
     before = build(known, check=True)
     (source / "file").unlink()
     assert build(known, check=True)["key"] == before["key"]
 
 
-def test_build_arguments_reach_the_build(build: Build, docker: Docker, arguments: dict[str, Any]) -> None:
+def test_build_arguments_reach_the_build(build: RunModule, docker: Docker, arguments: dict[str, Any]) -> None:
     made = build({**arguments, "build_args": {"GREETING": "hello"}})
     assert docker("image", "inspect", "--format", "{{.Config.Labels.greeting}}", made["image"]) == "hello"
 
 
-def test_a_base_comes_from_its_archive(build: Build, docker: Docker, arguments: dict[str, Any], source: Path) -> None:
+def test_a_base_comes_from_its_archive(
+    build: RunModule, docker: Docker, arguments: dict[str, Any], source: Path
+) -> None:
     base = build(arguments)
     docker("image", "rm", "--force", base["image"])
     (source / "Dockerfile").write_text(f"ARG BASE\nFROM $BASE\nLABEL {LABEL}={docker.session}\nCOPY child /opt/child\n")
@@ -209,7 +202,7 @@ def test_several_images_in_one_task(
     assert not run_module("container_images", {"images": images, **common})["changed"]
 
 
-def test_the_daemon_gets_what_it_lacks(build: Build, docker: Docker, arguments: dict[str, Any]) -> None:
+def test_the_daemon_gets_what_it_lacks(build: RunModule, docker: Docker, arguments: dict[str, Any]) -> None:
     loading = {**arguments, "load": True}
     made = build(loading)
     assert not build(loading)["changed"]
@@ -224,7 +217,7 @@ def test_the_daemon_gets_what_it_lacks(build: Build, docker: Docker, arguments: 
 
 
 def test_the_daemon_gets_the_image_of_these_inputs_under_a_given_tag(
-    build: Build, docker: Docker, arguments: dict[str, Any], source: Path
+    build: RunModule, docker: Docker, arguments: dict[str, Any], source: Path
 ) -> None:
     tagged = {**arguments, "tag": "v1", "load": True}
     first = build(tagged)
@@ -240,7 +233,9 @@ def test_the_daemon_gets_the_image_of_these_inputs_under_a_given_tag(
     assert not build(tagged)["changed"]
 
 
-def test_a_build_that_fails(build: Build, docker: Docker, arguments: dict[str, Any], source: Path, cache: Path) -> None:
+def test_a_build_that_fails(
+    build: RunModule, docker: Docker, arguments: dict[str, Any], source: Path, cache: Path
+) -> None:
     good = (source / "Dockerfile").read_text()
     (source / "Dockerfile").write_text(good + "COPY counter-unit-none /\n")
     result = build(arguments)
@@ -257,7 +252,7 @@ def test_a_build_that_fails(build: Build, docker: Docker, arguments: dict[str, A
     assert not list(cache.glob("artifacts/*/.building-*"))
 
 
-def test_a_build_has_no_network(build: Build, arguments: dict[str, Any], source: Path, docker: Docker) -> None:
+def test_a_build_has_no_network(build: RunModule, arguments: dict[str, Any], source: Path, docker: Docker) -> None:
     """A shell of the host's own, whose only interface is the loopback."""
     from ansible_collections.counter.platform.plugins.modules.engine_probe import probe_root
 
@@ -273,7 +268,7 @@ def test_a_build_has_no_network(build: Build, arguments: dict[str, Any], source:
     assert not {name for name in interfaces if name.startswith(("eth", "en"))}
 
 
-def test_a_missing_client(build: Build, arguments: dict[str, Any], cache: Path) -> None:
+def test_a_missing_client(build: RunModule, arguments: dict[str, Any], cache: Path) -> None:
     result = build({**arguments, "docker": "/nowhere/docker"})
     reason = "/nowhere/docker cannot be run: No such file or directory"
     assert result["msg"] == f"cannot build the image {arguments['name']}: {reason}"
@@ -281,7 +276,7 @@ def test_a_missing_client(build: Build, arguments: dict[str, Any], cache: Path) 
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_a_missing_file(build: Build, arguments: dict[str, Any], source: Path, check: bool) -> None:
+def test_a_missing_file(build: RunModule, arguments: dict[str, Any], source: Path, check: bool) -> None:
     (source / "file").unlink()
     result = build(arguments, check=check)
     assert result["failed"]

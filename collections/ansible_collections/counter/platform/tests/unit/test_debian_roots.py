@@ -5,39 +5,23 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors
 from ansible_collections.counter.platform.plugins.modules.debian_roots import KEYRING, preferences, sources
-from ansible_collections.counter.platform.tests.unit.support import RunModule
+from ansible_collections.counter.platform.tests.unit.support import RunModule, alone
 
 ARCHIVE = {"main": "http://m/debian", "security": "http://s/debian-security"}
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt on this machine")
 needs_mmdebstrap = pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="mmdebstrap is not installed")
 
 
-Make = Callable[..., dict[str, Any]]
-
-
 @pytest.fixture
-def make(run_module: RunModule) -> Make:
+def make(run_module: RunModule) -> RunModule:
     """Run the module for one root, and return what it says of that one."""
-
-    def one(arguments: dict[str, Any], **how: Any) -> dict[str, Any]:
-        common = {option: arguments[option] for option in ("refresh", "cache")}
-        root = {option: value for option, value in arguments.items() if option not in common}
-        result = run_module("debian_roots", {"roots": [root], **common}, **how)
-        if result.get("failed"):
-            assert result["results"] == []
-            return result
-        (about,) = result["results"]
-        assert about["changed"] == result["changed"]
-        return dict(about)
-
-    return one
+    return alone(run_module, "debian_roots", "roots", common=("refresh", "cache"))
 
 
 @pytest.fixture
@@ -123,7 +107,7 @@ def test_apt_follows_the_preferences(tmp_path: Path) -> None:
     assert f" 100 {mirrors()['main'].rstrip('/')} " in dash
 
 
-def test_check_mode_says_what_the_next_run_would_do(make: Make, arguments: dict[str, Any]) -> None:
+def test_check_mode_says_what_the_next_run_would_do(make: RunModule, arguments: dict[str, Any]) -> None:
     first = make(arguments, check=True)
     assert first["changed"]
     assert first["path"].endswith(f"/root/{first['key']}/root.tar")
@@ -145,14 +129,14 @@ def test_check_mode_says_what_the_next_run_would_do(make: Make, arguments: dict[
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_another_input_is_another_root(make: Make, arguments: dict[str, Any], change: dict[str, Any]) -> None:
+def test_another_input_is_another_root(make: RunModule, arguments: dict[str, Any], change: dict[str, Any]) -> None:
     before = make(arguments, check=True)
     after = make({**arguments, **change}, check=True)
     assert after["key"] != before["key"]
 
 
 @needs_mmdebstrap
-def test_a_suite_that_does_not_exist(make: Make, arguments: dict[str, Any]) -> None:
+def test_a_suite_that_does_not_exist(make: RunModule, arguments: dict[str, Any]) -> None:
     result = make({**arguments, "suite": "counter-unit"})
     assert result["failed"]
     assert result["msg"].startswith("cannot make the Debian root root: mmdebstrap ")
@@ -161,7 +145,7 @@ def test_a_suite_that_does_not_exist(make: Make, arguments: dict[str, Any]) -> N
 
 
 @needs_apt
-def test_a_machine_without_mmdebstrap(make: Make, arguments: dict[str, Any], tmp_path: Path) -> None:
+def test_a_machine_without_mmdebstrap(make: RunModule, arguments: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for program in ("apt-get", "dpkg"):
         (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
