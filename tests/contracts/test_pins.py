@@ -62,8 +62,11 @@ def test_every_image_is_in_the_table_once_and_has_a_version() -> None:
 
 def test_every_image_says_how_it_is_built() -> None:
     builds = ROOT / "roles/offline_images/files"
+    roots = {root["name"] for root in load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_roots"]}
     for name, entry in IMAGES.items():
-        assert entry["build"] == "component", f"{name}: the role builds no other kind from this table"
+        assert entry["build"] in {"component", "root"}, f"{name}: the role builds no other kind from this table"
+        assert entry["build"] == "component" or "root" in entry, f"{name}: which root is it?"
+        assert {entry["root"]} <= roots if "root" in entry else True
         assert (builds / entry.get("dockerfile", "component") / "Dockerfile").is_file()
         assert all((builds / file["path"]).is_file() for file in entry.get("files", []))
 

@@ -1,6 +1,7 @@
 """What was built carries what it says, and a change rebuilds only what depends on it."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -60,6 +61,15 @@ def test_node_image_carries_every_image_that_kubeadm_wants(node: str) -> None:
     assert wanted <= carried
 
 
+@pytest.mark.parametrize(
+    ("name", "command"), [("haproxy", ["haproxy", "-v"]), ("valkey", ["valkey-server", "--version"])]
+)
+def test_image_of_a_debian_package_is_the_version_that_its_tag_says(name: str, command: list[str]) -> None:
+    image = TABLE["platform_images"][name]["image"]
+    said = docker("run", "--rm", "--network=none", image, *command)
+    assert re.search(rf"\b(v=)?{re.escape(image.rpartition(':')[2])}\.\d", said), said
+
+
 def test_nothing_switches_verification_off() -> None:
     switches = "trusted=yes|allow-insecure|allow-unauthenticated|GONOSUMDB|GONOSUMCHECK|GONOSUMDB|GOINSECURE|GOSUMDB"
     listing = run(
@@ -72,7 +82,7 @@ PROGRAMS, ROOTS, BASES, IMAGES, NODE = (
     "Compile the node's programs",
     "Make the Debian roots",
     "Turn roots into images that others start from",
-    "Build the images of the programs",
+    "Build the images of the table",
     "Build the kind node image",
 )
 

@@ -220,7 +220,11 @@ class Builder:
         """Return whether the daemon has this image: under a given tag it may hold one of other inputs."""
         if not self._docker or not archive.exists():
             return False
-        held = run([self._docker, "image", "ls", "--quiet", "--no-trunc", image]).strip()
+        try:
+            # `image ls` finds no name that is written out with docker.io/library.
+            held = run([self._docker, "image", "inspect", "--format", "{{.Id}}", image]).strip()
+        except CommandError:
+            return False
         return held in daemon_ids(archive)
 
 

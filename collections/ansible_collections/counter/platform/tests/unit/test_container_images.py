@@ -216,6 +216,18 @@ def test_the_daemon_gets_what_it_lacks(build: RunModule, docker: Docker, argumen
         assert not build(loading, check=check)["changed"]
 
 
+def test_the_daemon_holds_an_image_whose_name_is_written_out(
+    build: RunModule, docker: Docker, arguments: dict[str, Any]
+) -> None:
+    short = f"{docker.name}-written-out"
+    loading = {**arguments, "name": f"docker.io/library/{short}", "tag": "v1", "load": True}
+    try:
+        assert build(loading)["changed"]
+        assert not build(loading)["changed"], "the daemon lists it as docker.io's without saying so"
+    finally:
+        docker("image", "rm", f"{short}:v1")
+
+
 def test_the_daemon_gets_the_image_of_these_inputs_under_a_given_tag(
     build: RunModule, docker: Docker, arguments: dict[str, Any], source: Path
 ) -> None:
