@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import time
 import urllib.request
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,13 +78,17 @@ class Cluster:
         found: Json = json.loads(self.kubectl("get", *arguments, "--output=json"))
         return found
 
-    def apply(self, *objects: Json) -> None:
-        """Apply objects."""
+    def apply(self, *objects: Json, manager: str = "tests") -> None:
+        """Apply objects on the server, as the fields of ``manager``."""
         listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        done = subprocess.run(
-            [*self.command, "apply", "--filename=-"], input=listing, capture_output=True, text=True, check=False
-        )
+        command = [*self.command, "apply", "--server-side", f"--field-manager={manager}", "--filename=-"]
+        done = subprocess.run(command, input=listing, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+    def create_raw(self, path: str, body: Json) -> subprocess.CompletedProcess[str]:
+        """Post an object to a path of the API and return how that ended."""
+        command = [*self.command, "create", f"--raw={path}", "--filename=-"]
+        return subprocess.run(command, input=json.dumps(body), capture_output=True, text=True, check=False)
 
     def node_exec(self, *command: str) -> str:
         """Run a command on the node."""
@@ -111,40 +114,3 @@ class Cluster:
         """Return the image on the node that has Python and nothing of ours: tests make their pods of it."""
         images = self.node_exec("ctr", "--namespace=k8s.io", "images", "ls", "--quiet").splitlines()
         return next(image for image in images if "counter-platform/python-root" in image)
-
-    def try_from_pod(self, namespace: str, labels: dict[str, str], target: str, port: int) -> bool:
-        """Return whether a new pod with ``labels`` gets a new TCP connection to ``target`` within 3 s."""
-        name = f"try-{uuid.uuid4().hex[:8]}"
-        program = f"import socket; socket.create_connection(({target!r}, {port}), timeout=3).close()"
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": namespace, "labels": labels},
-            "spec": {
-                "restartPolicy": "Never",
-                "automountServiceAccountToken": False,
-                "terminationGracePeriodSeconds": 0,
-                "containers": [
-                    {
-                        "name": "try",
-                        "image": self.python_image(),
-                        "imagePullPolicy": "Never",
-                        "command": ["python3", "-c", program],
-                    }
-                ],
-            },
-        }
-        self.apply(pod)
-
-        def phase() -> str:
-            return str(self.get("pod", name, f"--namespace={namespace}")["status"]["phase"])
-
-        try:
-            wait_for(f"pod {name} to end", lambda: phase() in {"Succeeded", "Failed"}, 60, every=0.5)
-            ended = phase()
-            log = self.kubectl("logs", name, f"--namespace={namespace}")
-            # A program that failed for any other reason must not pass for a connection that was denied.
-            assert ended == "Succeeded" or "TimeoutError" in log, log
-            return ended == "Succeeded"
-        finally:
-            self.kubectl("delete", "pod", name, f"--namespace={namespace}", "--now", "--wait=false")

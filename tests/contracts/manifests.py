@@ -7,6 +7,7 @@ template with a fault in it and see the contract find it.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 from contracts.project import ROOT
@@ -21,8 +23,15 @@ from contracts.project import ROOT
 Object = dict[str, Any]
 Labels = dict[str, str]
 
-# What other roles set while they run.
+APP = ROOT / "roles/counter_app"
+PROXY = APP / "templates/haproxy.cfg.j2"
+
+# Without it no lookup is found.
+init_plugin_loader()
+
+# What other roles set while they run, and what is generated.
 FACTS: dict[str, Any] = {
+    "_counter_app_password": "generated",
     "counter_image_built": {"image": "counter-platform/counter:0123456789abcdef"},
     "offline_images_base": {"python-root": {"image": "counter-platform/python-root:0123456789abcdef"}},
     "kind_cluster_gateway": "172.18.0.1",
@@ -42,7 +51,7 @@ def variables(environment: str, role: str) -> dict[str, Any]:
             found |= manager.get_vars(host=inventory.get_host("localhost"))
         if path.exists():
             found |= loader.load_from_file(str(path), trusted_as_template=True)
-    return {**found, **FACTS}
+    return {**found, **FACTS, "ansible_search_path": [str(ROOT / "roles" / role)]}
 
 
 def value_of(environment: str, role: str, name: str) -> Any:
@@ -50,14 +59,37 @@ def value_of(environment: str, role: str, name: str) -> Any:
     return Templar(DataLoader(), variables(environment, role)).template(trust_as_template(f"{{{{ {name} }}}}"))
 
 
-def render(environment: str, template: Path, text: str | None = None) -> list[Object]:
-    """Return the objects of a template of a role, or of ``text`` in its place."""
+def render(environment: str, template: Path, texts: dict[Path, str] | None = None) -> list[Object]:
+    """Return the objects of a template of a role; ``texts`` stands in the place of what is in the named files."""
     role = template.relative_to(ROOT / "roles").parts[0]
-    templar = Templar(DataLoader(), variables(environment, role))
-    source = trust_as_template(template.read_text() if text is None else text)
+    known = dict(variables(environment, role))
+    texts = texts or {}
     # These are the settings of kubernetes.core.k8s and of the lookup `template`.
-    rendered = templar.template(source, overrides={"trim_blocks": True, "lstrip_blocks": False}, convert_data=False)
+    options: dict[str, Any] = {"overrides": {"trim_blocks": True, "lstrip_blocks": False}, "convert_data": False}
+    if PROXY in texts:
+        source = trust_as_template(texts[PROXY])
+        known["_counter_app_proxy_config"] = Templar(DataLoader(), known).template(source, **options)
+    source = trust_as_template(texts.get(template) or template.read_text())
+    rendered = Templar(DataLoader(), known).template(source, **options)
     return [entry for entry in yaml.safe_load_all(rendered) if entry is not None]
+
+
+def manifests_of(role: Path) -> list[Path]:
+    """Return a role's templates of manifests."""
+    return sorted((role / "templates").glob("*.yml.j2"))
+
+
+def render_role(environment: str, role: Path, texts: dict[Path, str] | None = None) -> list[Object]:
+    """Return the objects of all templates of a role: a policy and the pods that it selects may stand in two files."""
+    return [entry for template in manifests_of(role) for entry in render(environment, template, texts)]
+
+
+def with_fault(sound: str, faulty: str) -> list[Object]:
+    """Return the service's objects with a text of its templates, which is in one place alone, replaced."""
+    texts = {path: path.read_text() for path in [*manifests_of(APP), PROXY]}
+    (place,) = [path for path, text in texts.items() if sound in text]
+    assert texts[place].count(sound) == 1, "the template has changed: the fault has to be put somewhere else"
+    return render_role("local", APP, {place: texts[place].replace(sound, faulty)})
 
 
 def one(objects: list[Object], kind: str, name: str | None = None) -> Object:
@@ -149,7 +181,9 @@ def check_probes(objects: list[Object]) -> None:
         for container in containers(pod):
             known = {port[key] for port in container.get("ports", []) for key in ("name", "containerPort")}
             for name, probe in probes(container).items():
-                assert probe["httpGet"]["port"] in known, f"{workload['metadata']['name']}: {name} asks a closed port"
+                assert "exec" in probe or probe["httpGet"]["port"] in known, (
+                    f"{workload['metadata']['name']}: {name} asks a closed port"
+                )
 
 
 def check_cpu_requests(objects: list[Object]) -> None:
@@ -185,17 +219,109 @@ def check_rights(objects: list[Object]) -> None:
             }
 
 
+def the_service(objects: list[Object]) -> tuple[Object, Object, Object]:
+    """Return the Deployment's template of a pod, its container of the service and its sidecar."""
+    pod = one(objects, "Deployment", "counter")["spec"]["template"]
+    (service,), (proxy,) = pod["spec"]["containers"], pod["spec"]["initContainers"]
+    return pod, service, proxy
+
+
+def proxy_lines(objects: list[Object]) -> list[str]:
+    """Return the lines of the proxy's configuration without comments."""
+    lines = one(objects, "ConfigMap", "counter-proxy")["data"]["haproxy.cfg"].splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def seconds(lines: list[str], setting: str) -> int:
+    """Return a time of the proxy's configuration."""
+    (found,) = [line.removeprefix(setting).strip() for line in lines if line.startswith(f"{setting} ")]
+    assert found.endswith("s"), f"{setting} {found} is not in seconds"
+    return int(found.removesuffix("s"))
+
+
 def check_service_port(objects: list[Object]) -> None:
-    """The counter's container, Service and policy agree on 8080, by the name http."""
-    (container,) = one(objects, "Deployment", "counter")["spec"]["template"]["spec"]["containers"]
-    assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+    """The way from Service to proxy to service: 9000, 9000, 8080."""
+    _, service, proxy = the_service(objects)
+    assert service["ports"] == [{"name": "http", "containerPort": 8080}]
+    assert {"name": "proxy", "containerPort": 9000} in proxy["ports"]
     (port,) = one(objects, "Service", "counter")["spec"]["ports"]
-    assert (port["name"], port["port"], port["targetPort"]) == ("http", 8080, "http")
+    assert (port["name"], port["port"], port["targetPort"]) == ("http", 9000, 9000)
+    lines = proxy_lines(objects)
+    assert "bind :9000" in lines
+    assert [line.split()[2] for line in lines if line.startswith("server ")] == ["127.0.0.1:8080"]
+
+
+def check_proxy(objects: list[Object]) -> None:
+    """The proxy drops nothing, delays nothing, waits for a bounded time, and sends no request twice."""
+    lines = proxy_lines(objects)
+    rules = [line for line in lines if re.match(r"(http|tcp)-(request|response)|use-service|filter|use_backend", line)]
+    paths = "{ path / /healthz /readyz /version /openapi.json }"
+    not_found = 'content-type application/json string \'{"title": "Not found"}\''
+    assert rules == [
+        f"http-request return status 404 {not_found} unless {paths}",
+        "http-request use-service prometheus-exporter if { path /metrics }",
+        "http-request return status 404",
+    ], "nothing but what is allowed reaches the service, and nothing else happens to a request"
+    assert [line for line in lines if line.startswith("retry-on")] == ["retry-on conn-failure"]
+    assert seconds(lines, "timeout connect") <= 2
+    assert seconds(lines, "timeout queue") <= 2
+    assert seconds(lines, "timeout server") >= 2, "a service that is well may need a second on a busy node"
+    for side in ("client", "http-request", "http-keep-alive"):
+        assert seconds(lines, f"timeout {side}") > 0
+
+
+def check_leaving(objects: list[Object]) -> None:
+    """A pod that goes loses no request: both containers go on for a while, and have the time to end."""
+    pod, service, proxy = the_service(objects)
+    lines = proxy_lines(objects)
+    assert proxy["restartPolicy"] == "Always", "an init container that is no sidecar would never end"
+    leave = service["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain = int(next(entry["value"] for entry in service["env"] if entry["name"] == "COUNTER_GRACEFUL_SECONDS"))
+    assert seconds(lines, "grace") == leave > 0
+    assert seconds(lines, "hard-stop-after") >= leave + drain
+    assert pod["spec"]["terminationGracePeriodSeconds"] >= leave + drain
+    (command,) = proxy["lifecycle"]["preStop"]["exec"]["command"][2:]
+    assert command == f"kill -USR1 1; sleep {leave + 1}"
+    assert "http-after-response set-header Connection close if { stopping }" in lines
+    assert one(objects, "Deployment", "counter")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def check_disruptions(objects: list[Object]) -> None:
+    """A drain takes one pod after the other and is never held up, and pods spread over nodes."""
+    pod, _, _ = the_service(objects)
+    spec = one(objects, "PodDisruptionBudget")["spec"]
+    assert spec["selector"]["matchLabels"] == pod["metadata"]["labels"]
+    assert spec["maxUnavailable"] == 1
+    (spread,) = pod["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"] == pod["metadata"]["labels"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+
+
+def check_valkey(objects: list[Object]) -> None:
+    """What Valkey has answered is on its volume, and who has no password can only ask whether it is there."""
+    spec = one(objects, "StatefulSet", "counter-valkey")["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    (claim,) = spec["volumeClaimTemplates"]
+    (mount,) = [entry for entry in container["volumeMounts"] if entry["name"] == claim["metadata"]["name"]]
+    settings = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
+    assert settings["--dir"] == mount["mountPath"]
+    assert (settings["--appendonly"], settings["--appendfsync"]) == ("yes", "always")
+    assert settings["--maxmemory-policy"] == "noeviction"
+    secret = one(objects, "Secret", "counter-valkey")["stringData"]
+    users = {line.split()[1]: line.split()[2:] for line in secret["users.acl"].splitlines()}
+    assert set(users) == {"default", "counter"}
+    assert users["default"][-2:] == ["-@all", "+ping"]
+    assert "nopass" not in users["counter"]
+    assert secret["password"] not in secret["users.acl"]
+    assert settings["--aclfile"].rpartition("/")[2] == "users.acl"
+    for _, pod in workloads(objects):
+        (volume,) = [entry for entry in pod["spec"]["volumes"] if "secret" in entry]
+        assert volume["secret"]["defaultMode"] == 0o440
 
 
 def check_patience(objects: list[Object]) -> None:
     """Probes let a slow node be slow: a minute to start, and no probe fails because one answer took a second."""
-    (container,) = one(objects, "Deployment", "counter")["spec"]["template"]["spec"]["containers"]
+    _, container, proxy = the_service(objects)
     found = probes(container)
     assert set(found) == {"startupProbe", "readinessProbe", "livenessProbe"}
     assert found["startupProbe"]["periodSeconds"] * found["startupProbe"]["failureThreshold"] >= 60
@@ -204,6 +330,9 @@ def check_patience(objects: list[Object]) -> None:
     assert found["readinessProbe"]["failureThreshold"] >= 2
     paths = {name: probe["httpGet"]["path"] for name, probe in found.items()}
     assert paths == {"startupProbe": "/healthz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
+    asked = {name: probe["httpGet"]["port"] for name, probe in probes(proxy).items()}
+    # The service starts after the sidecar: a startup probe that goes through to it would wait for ever.
+    assert asked == {"startupProbe": "proxy-metrics", "readinessProbe": "proxy", "livenessProbe": "proxy-metrics"}
 
 
 def check_autoscaler(objects: list[Object]) -> None:
@@ -218,6 +347,8 @@ def check_autoscaler(objects: list[Object]) -> None:
     assert set(metric["resource"]["target"]) == {"type", "averageUtilization"}
     assert 1 <= metric["resource"]["target"]["averageUtilization"] <= 100
     assert 1 <= spec["minReplicas"] <= spec["maxReplicas"]
+    assert spec["behavior"]["scaleUp"]["stabilizationWindowSeconds"] == 0
+    assert spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"] > 0
 
 
 def check_number_of_pods(objects: list[Object]) -> None:
@@ -227,19 +358,44 @@ def check_number_of_pods(objects: list[Object]) -> None:
 
 
 def check_policies(objects: list[Object]) -> None:
-    """Nothing passes by default, and the service is open to pods with the client's label and to the machine alone."""
+    """Nothing passes by default, and what passes is who to whom by which port, all of them named."""
     deny = one(objects, "NetworkPolicy", "default-deny")["spec"]
     assert deny["podSelector"] == {}
     assert sorted(deny["policyTypes"]) == ["Egress", "Ingress"]
     assert not deny.get("ingress")
     assert not deny.get("egress")
-    allow = one(objects, "NetworkPolicy", "clients-to-service")["spec"]
-    assert allow["podSelector"]["matchLabels"] == one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
-    (rule,) = allow["ingress"]
-    pods, machine = rule["from"]
-    assert pods == {
-        "namespaceSelector": {},
-        "podSelector": {"matchLabels": {"counter-platform/client": "true"}},
+
+    service = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    valkey = one(objects, "StatefulSet")["spec"]["template"]["metadata"]["labels"]
+
+    def space(name: str) -> Object:
+        return {"matchLabels": {"kubernetes.io/metadata.name": name}}
+
+    def pods(labels: Labels) -> Object:
+        return {"podSelector": {"matchLabels": labels}}
+
+    def ports(*numbers: int, protocol: str = "TCP") -> list[Object]:
+        return [{"port": number, "protocol": protocol} for number in numbers]
+
+    clients = {"namespaceSelector": {}, **pods({"counter-platform/client": "true"})}
+    machine = {"ipBlock": {"cidr": "172.18.0.1/32"}}
+    prometheus = {"namespaceSelector": space("monitoring"), **pods({"app.kubernetes.io/name": "prometheus"})}
+    dns = {"namespaceSelector": space("kube-system"), **pods({"k8s-app": "kube-dns"})}
+    wanted = {
+        "clients-to-proxy": (service, "ingress", [{"from": [clients, machine], "ports": ports(9000)}]),
+        "prometheus-to-metrics": (service, "ingress", [{"from": [prometheus], "ports": ports(8080, 8404)}]),
+        "service-to-valkey": (valkey, "ingress", [{"from": [pods(service)], "ports": ports(6379)}]),
+        "service-out": (
+            service,
+            "egress",
+            [
+                {"to": [pods(valkey)], "ports": ports(6379)},
+                {"to": [dns], "ports": [*ports(53, protocol="UDP"), *ports(53)]},
+            ],
+        ),
     }
-    assert machine == {"ipBlock": {"cidr": "172.18.0.1/32"}}
-    assert rule["ports"] == [{"port": "http", "protocol": "TCP"}]
+    names = {entry["metadata"]["name"] for entry in objects if entry["kind"] == "NetworkPolicy"}
+    assert names == {"default-deny", *wanted}
+    for name, (selected, direction, rules) in wanted.items():
+        expected = {"podSelector": {"matchLabels": selected}, "policyTypes": [direction.title()], direction: rules}
+        assert one(objects, "NetworkPolicy", name)["spec"] == expected, name

@@ -17,7 +17,7 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
 )
 TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
-AREAS = ["Service", "Image", "Kubernetes", "Autoscaler", "Network", "Service object"]
+AREAS = ["Service", "Image", "Kubernetes", "Autoscaler", "Network", "Sidecar", "Service object"]
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
-from contracts.manifests import check_service_port, one, render
+from contracts.manifests import APP, check_service_port, one, render_role
 from contracts.project import ROOT, load
-
-APP = ROOT / "roles/counter_app/templates/app.yml.j2"
 
 
 def test_nothing_in_the_service_sleeps() -> None:
@@ -30,12 +28,12 @@ def test_program_image_and_manifests_agree_on_the_port() -> None:
     dockerfile = (ROOT / "app/Dockerfile").read_text()
     assert re.findall(r"^EXPOSE (.*)$", dockerfile, re.MULTILINE) == ["8080"]
     assert setting_of_the_program("COUNTER_BIND") == "0.0.0.0:8080"  # the pod's own address
-    check_service_port(render("local", APP))
+    check_service_port(render_role("local", APP))
 
 
 def test_image_and_manifests_agree_on_the_user() -> None:
     (user,) = re.findall(r"^USER (\d+):\d+$", (ROOT / "app/Dockerfile").read_text(), re.MULTILINE)
-    context = one(render("local", APP), "Deployment")["spec"]["template"]["spec"]["securityContext"]
+    context = one(render_role("local", APP), "Deployment")["spec"]["template"]["spec"]["securityContext"]
     assert int(user) == context["runAsUser"] > 0
 
 

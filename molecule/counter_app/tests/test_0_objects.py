@@ -1,0 +1,96 @@
+"""What is in the cluster: ports, rights, and what the front lets through."""
+
+import json
+import urllib.error
+
+import pytest
+from platform_cluster import Cluster, Json, count, fetch, wait_for
+from platform_service import APP, URL, service_pods
+
+
+def test_counts_are_consecutive_whichever_pod_answers(cluster: Cluster) -> None:
+    wait_for("two pods", lambda: len(service_pods(cluster)) >= 2, 60)
+    answers = [json.loads(fetch(URL)[1]) for _ in range(40)]
+    counts = [answer["count"] for answer in answers]
+    assert counts == list(range(counts[0], counts[0] + 40))
+    assert len({answer["pod"] for answer in answers}) >= 2
+
+
+def test_probes_do_not_count() -> None:
+    before = count(URL)
+    for path in ("healthz", "readyz", "version", "openapi.json"):
+        assert fetch(f"{URL}{path}")[0] == 200
+    assert count(URL) == before + 1
+
+
+@pytest.mark.parametrize("path", ["metrics", "/metrics", "%6detrics", "metrics/", "./metrics", "metrics?x=1", "admin"])
+def test_front_has_no_other_paths(path: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        fetch(f"{URL}{path}")
+    assert refused.value.code == 404
+
+
+def test_namespace_admits_restricted_pods_only(cluster: Cluster) -> None:
+    labels = cluster.get("namespace", "counter")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    refused = cluster.kubectl("run", "root", APP, "--image=none", "--dry-run=server", check=False)
+    assert "created" not in refused
+
+
+def containers_of(cluster: Cluster) -> list[tuple[Json, str]]:
+    """Return every container of the namespace's pods, each with its pod."""
+    pods = [service_pods(cluster)[0], cluster.get("pod", "counter-valkey-0", APP)]
+    return [
+        (pod, container["name"])
+        for pod in pods
+        for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+    ]
+
+
+def test_containers_have_no_rights_that_they_do_not_need(cluster: Cluster) -> None:
+    found = containers_of(cluster)
+    assert {container for _, container in found} == {"service", "proxy", "valkey"}
+    for pod, container in found:
+        assert pod["spec"]["automountServiceAccountToken"] is False
+        target = ["exec", pod["metadata"]["name"], APP, f"--container={container}", "--"]
+        status = cluster.kubectl(*target, "cat", "/proc/1/status")
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert int(fields["Uid"].split()[0]) > 0
+        assert int(fields["CapEff"], 16) == 0
+        assert fields["NoNewPrivs"] == "1"
+        assert fields["Seccomp"] == "2"
+        written = cluster.kubectl(*target, "sh", "-c", "echo x >/written || echo refused", check=False)
+        assert written.strip() == "refused", f"{container} can write to its root"
+
+
+def test_ports_agree_from_the_service_to_the_proxy(cluster: Cluster) -> None:
+    service = cluster.get("service", "counter", APP)["spec"]
+    assert [(port["port"], port["nodePort"]) for port in service["ports"]] == [(9000, 30080)]
+    endpoints = cluster.get("endpointslices", APP, "--selector=kubernetes.io/service-name=counter")["items"]
+    assert [port["port"] for entry in endpoints for port in entry["ports"]] == [9000]
+    assert sum(len(entry["endpoints"]) for entry in endpoints) >= 2
+
+
+def test_number_of_pods_is_the_autoscalers_alone(cluster: Cluster) -> None:
+    deployment = cluster.get("deployment", "counter", APP, "--show-managed-fields")
+    (ours,) = [entry for entry in deployment["metadata"]["managedFields"] if entry["manager"] == "counter-platform"]
+    assert "f:replicas" not in ours["fieldsV1"]["f:spec"]
+
+
+def test_valkey_takes_nothing_but_a_ping_without_the_password(cluster: Cluster) -> None:
+    def ask(*command: str) -> str:
+        return cluster.kubectl("exec", "counter-valkey-0", APP, "--", "valkey-cli", *command).strip()
+
+    assert ask("ping") == "PONG"
+    for command in (["get", "counter"], ["incr", "counter"], ["config", "get", "dir"], ["flushall"], ["acl", "list"]):
+        assert ask(*command).startswith("NOPERM"), command
+
+
+def test_password_is_in_no_object_but_the_secret(cluster: Cluster) -> None:
+    password = (cluster.state / "valkey-password").read_text()
+    assert len(password) == 32
+    assert (cluster.state / "valkey-password").stat().st_mode & 0o777 == 0o600
+    kinds = "pods,statefulsets,deployments,configmaps,replicasets,controllerrevisions,events"
+    assert password not in cluster.kubectl("get", kinds, APP, "--output=yaml", "--show-managed-fields")
+    logs = cluster.kubectl("logs", APP, "--selector=app.kubernetes.io/name in (counter, valkey)", "--all-containers")
+    assert password not in logs

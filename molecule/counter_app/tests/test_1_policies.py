@@ -1,0 +1,213 @@
+"""Who may talk to whom: the table of docs/architecture.md, each cell tried with a new connection from a real pod."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from platform_cluster import ROOT, Cluster, Json, wait_for
+from platform_service import APP, OTHERS, address, as_somebody, name, rest, service_pods
+
+Table = dict[str, dict[str, bool]]
+
+# Tries all targets at once; what is refused instead of dropped is an error, as no policy does that.
+TRY = """
+import json, socket, concurrent.futures
+def reaches(target):
+    try:
+        socket.create_connection(target, timeout=2).close()
+        return True
+    except TimeoutError:
+        return False
+targets = {targets}
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    print(json.dumps(list(pool.map(reaches, targets))))
+"""
+# Valkey's image has a shell and no Python.
+TRY_BY_SHELL = """
+for target in {targets}; do
+  (timeout 2 bash -c ": <>/dev/tcp/$target"; echo "$target $?") &
+done
+wait
+"""
+
+
+def wanted() -> Table:
+    """Return the table of the document: who in the rows, to whom in the columns."""
+    (section,) = re.findall(r"^## Network policies$(.*?)^## ", (ROOT / "docs/architecture.md").read_text(), re.M | re.S)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    columns = rows[0][1:]
+    for row in rows[2:]:
+        assert set(row[1:]) <= {"yes", "no", "itself"}, row
+    # What stays within a pod is open whatever the policies say.
+    return {row[0]: {to: cell != "no" for to, cell in zip(columns, row[1:], strict=True)} for row in rows[2:]}
+
+
+class Fence:
+    """Tries every cell of the table."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.service, other = service_pods(cluster)[:2]
+        dns = cluster.get("pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns")["items"][0]
+        elsewhere = cluster.get("pod", "elsewhere", f"--namespace={OTHERS['client'][0]}")
+        valkey = cluster.get("pod", "counter-valkey-0", APP)
+        self.targets = {
+            "proxy 9000": (address(other), 9000),
+            "service 8080": (address(other), 8080),
+            "proxy's metrics 8404": (address(other), 8404),
+            "Valkey 6379": (address(valkey), 6379),
+            "DNS 53": (address(dns), 53),
+            "elsewhere": (address(elsewhere), 8000),
+        }
+
+    def row(self, who: str) -> list[bool]:
+        """Return what somebody reaches, in the order of the targets."""
+        program = TRY.format(targets=[*self.targets.values()])
+        if who in OTHERS:
+            return list(json.loads(as_somebody(self.cluster, who, program)))
+        if who == "service":
+            inside = ["exec", name(self.service), APP, "--container=service", "--", "python3", "-c", program]
+            return list(json.loads(self.cluster.kubectl(*inside)))
+        assert who == "Valkey"
+        targets = [f"{host}/{port}" for host, port in self.targets.values()]
+        script = TRY_BY_SHELL.format(targets=" ".join(targets))
+        output = self.cluster.kubectl("exec", "counter-valkey-0", APP, "--", "bash", "-c", script)
+        ended = dict(line.split() for line in output.splitlines())
+        assert set(ended.values()) <= {"0", "124"}, f"neither open nor dropped: {output}"
+        return [ended[target] == "0" for target in targets]
+
+    def observed(self) -> Table:
+        """Return the table as it is."""
+        who = list(wanted())
+        with ThreadPoolExecutor(4) as pool:
+            return {
+                row: dict(zip(self.targets, cells, strict=True))
+                for row, cells in zip(who, pool.map(self.row, who), strict=True)
+            }
+
+    def check_canary(self) -> None:
+        """Fail unless policies are enforced at all."""
+        program = TRY.format(targets=[("server", 8001), ("server", 8002)])
+        client = ["exec", "deployment/client", "--namespace=policy-canary", "--", "python3", "-c", program]
+        assert json.loads(self.cluster.kubectl(*client)) == [True, False], "the canary says that nothing is enforced"
+
+    def check(self) -> None:
+        """Fail unless policies are enforced and every cell is as it should be."""
+        self.check_canary()
+        table, observed = wanted(), self.observed()
+        wrong = [
+            f"{who} -> {to} is {'open' if observed[who][to] else 'closed'}"
+            for who, row in table.items()
+            for to, allowed in row.items()
+            if observed[who][to] != allowed
+        ]
+        assert not wrong, "; ".join(wrong)
+
+    def finds_fault(self, said: str) -> None:
+        """Return when the check fails with ``said``; fail when it still passes after a minute."""
+        ended = time.monotonic() + 60
+        while time.monotonic() < ended:
+            try:
+                self.check()
+            except AssertionError as error:
+                if said in str(error):
+                    return
+        pytest.fail(f"the check never said: {said}")
+
+    def is_sound_again(self) -> None:
+        """Return when the check passes."""
+
+        def sound() -> bool:
+            try:
+                self.check()
+            except AssertionError as error:
+                print(error)
+                return False
+            return True
+
+        wait_for("the table to be right again", sound, 60)
+
+
+@pytest.fixture(scope="module")
+def fence(cluster: Cluster, others: None) -> Fence:
+    """The fence, seen right once."""
+    rest(cluster)
+    found = Fence(cluster)
+    assert {to for row in wanted().values() for to in row} == set(found.targets)
+    assert set(wanted()) == {*OTHERS, "service", "Valkey"}
+    return found
+
+
+def test_every_cell_of_the_table(fence: Fence) -> None:
+    fence.check()
+
+
+def test_prometheus_reads_the_metrics_of_both_containers(fence: Fence) -> None:
+    (service, port), (proxy, own) = fence.targets["service 8080"], fence.targets["proxy's metrics 8404"]
+    program = "import urllib.request; print(urllib.request.urlopen('http://{}:{}/metrics', timeout=5).read().decode())"
+    assert "counter_requests_total{" in as_somebody(fence.cluster, "prometheus", program.format(service, port))
+    of_the_proxy = as_somebody(fence.cluster, "prometheus", program.format(proxy, own))
+    assert 'haproxy_frontend_http_requests_total{proxy="clients"}' in of_the_proxy
+
+
+def restorable(found: Json) -> Json:
+    """Return an object as it can be applied again."""
+    kept = {key: value for key, value in found["metadata"].items() if key in {"name", "namespace", "labels"}}
+    return {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": kept, "spec": found["spec"]}
+
+
+@contextmanager
+def without(cluster: Cluster, policy: str) -> Iterator[None]:
+    """Take a policy away, and put it back as the role made it."""
+    found = cluster.get("networkpolicy", policy, APP)
+    cluster.kubectl("delete", "networkpolicy", policy, APP)
+    try:
+        yield
+    finally:
+        cluster.apply(restorable(found), manager="counter-platform")
+
+
+def test_removed_label_is_found(fence: Fence) -> None:
+    label = ["label", "pod", "client", f"--namespace={OTHERS['client'][0]}"]
+    fence.cluster.kubectl(*label, "counter-platform/client-")
+    try:
+        fence.finds_fault("client -> proxy 9000 is closed")
+    finally:
+        fence.cluster.kubectl(*label, "counter-platform/client=true")
+    fence.is_sound_again()
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [("clients-to-proxy", "client -> proxy 9000 is closed"), ("default-deny", "Valkey -> elsewhere is open")],
+)
+def test_removed_policy_is_found(fence: Fence, policy: str, said: str) -> None:
+    with without(fence.cluster, policy):
+        fence.finds_fault(said)
+    fence.is_sound_again()
+
+
+def test_agent_that_is_down_is_found(fence: Fence) -> None:
+    with fence.cluster.without_policy_agent():
+        fence.finds_fault("the canary says that nothing is enforced")
+        open_now = fence.observed()
+        assert all(cell for row in open_now.values() for cell in row.values()), open_now
+    fence.is_sound_again()
+
+
+def test_policies_do_not_act_between_containers_of_one_pod(fence: Fence) -> None:
+    # Nobody but Prometheus may reach 8404 and 8080 of this pod, its own containers by the pod's own address excepted.
+    own = address(fence.service)
+    assert fence.row("client")[1:3] == [False, False]
+    program = TRY.format(targets=[(own, 8404), ("127.0.0.1", 8404)])
+    inside = ["exec", name(fence.service), APP, "--container=service", "--"]
+    assert json.loads(fence.cluster.kubectl(*inside, "python3", "-c", program)) == [True, True]
+    script = TRY_BY_SHELL.format(targets=f"{own}/8080 127.0.0.1/8080")
+    output = fence.cluster.kubectl("exec", name(fence.service), APP, "--container=proxy", "--", "bash", "-c", script)
+    assert sorted(output.split()) == sorted([f"{own}/8080", "0", "127.0.0.1/8080", "0"])

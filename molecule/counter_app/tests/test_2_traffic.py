@@ -1,0 +1,201 @@
+"""Nothing is lost and nothing is counted twice, whatever happens to the pods."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from platform_cluster import Cluster, count, wait_for
+from platform_service import (
+    APP,
+    LEAST,
+    MOST,
+    PORT,
+    URL,
+    address,
+    as_somebody,
+    bound,
+    name,
+    service_pods,
+    write_figures,
+)
+from traffic import Traffic
+
+REQUESTS = 10_000
+
+
+@pytest.fixture(autouse=True)
+def warnings(cluster: Cluster) -> Iterator[None]:
+    """Print what the service and the proxy complained of; pytest shows it when the test fails."""
+    # What earlier builds wrote goes to the disk first: every increment waits for the same disk.
+    os.sync()
+    started = time.time()
+    yield
+    since = f"--since={time.time() - started:.0f}s"
+    logs = cluster.kubectl(
+        "logs", APP, "--selector=app.kubernetes.io/name=counter", "--all-containers", "--prefix", "--tail=-1", since
+    )
+    for line in [line for line in logs.splitlines() if '"level": "info"' not in line][:40]:
+        print(line)
+
+
+def test_ten_thousand_requests(cluster: Cluster) -> None:
+    traffic = Traffic(PORT, most=REQUESTS)
+    with traffic:
+        traffic.wait()
+    assert len(traffic.seconds) == REQUESTS
+    traffic.check_exact()
+    assert max(traffic.seconds) < 2, f"the slowest took {max(traffic.seconds):.1f} s"
+    seconds = sorted(traffic.seconds)
+    write_figures(
+        "requests.json",
+        {
+            "requests": REQUESTS,
+            "failed": len(traffic.failures),
+            "milliseconds": {
+                "p50": round(seconds[REQUESTS // 2] * 1000, 1),
+                "p99": round(seconds[REQUESTS * 99 // 100] * 1000, 1),
+                "slowest": round(seconds[-1] * 1000, 1),
+            },
+        },
+    )
+
+
+# Both ways in turn, over a connection each, so that both meet the same moments of the machine.
+COMPARE = """
+import http.client, json, statistics, time
+ways = {{"through the proxy": 9000, "to the service": 8080}}
+connections = {{way: http.client.HTTPConnection({host!r}, port, timeout=10) for way, port in ways.items()}}
+seconds = {{way: [] for way in ways}}
+for _ in range(1000):
+    for way, connection in connections.items():
+        started = time.perf_counter()
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        answer.read()
+        seconds[way].append(time.perf_counter() - started)
+        assert answer.status == 200, answer.status
+print(json.dumps({{way: statistics.median(times) * 1000 for way, times in seconds.items()}}))
+"""
+
+
+def test_overhead_of_the_proxy_is_told(cluster: Cluster, others: None) -> None:
+    pod = service_pods(cluster)[0]
+    # Prometheus alone may reach the service itself; for this it is a client too.
+    label = ["label", "pod", "prometheus", "--namespace=monitoring"]
+    cluster.kubectl(*label, "counter-platform/client=true")
+    try:
+        time.sleep(2)  # until the agent knows
+        medians = json.loads(as_somebody(cluster, "prometheus", COMPARE.format(host=address(pod))))
+    finally:
+        cluster.kubectl(*label, "counter-platform/client-")
+    through, direct = medians["through the proxy"], medians["to the service"]
+    assert 0 < direct < through
+    figures = {f"p50 milliseconds {way}": round(median, 2) for way, median in medians.items()}
+    write_figures("proxy.json", {**figures, "ratio": round(through / direct, 2)})
+
+
+ASK = """
+import time, urllib.error, urllib.request
+started = time.monotonic()
+try:
+    status = urllib.request.urlopen("http://{host}:9000/", timeout=20).status
+except urllib.error.HTTPError as error:
+    status = error.code
+print(status, time.monotonic() - started)
+"""
+SIGNAL = """
+import os, pathlib, signal
+for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    if entry.read_text().rpartition(") ")[2].split()[1] == "1" and int(entry.parent.name) != os.getpid():
+        os.kill(int(entry.parent.name), signal.{signal})
+"""
+
+
+@pytest.fixture
+def slow_pod(cluster: Cluster) -> Iterator[str]:
+    """The address of a pod whose worker stands still until the end of the test."""
+    pod = service_pods(cluster)[0]
+    inside = ["exec", name(pod), APP, "--container=service", "--", "python3", "-c"]
+    cluster.kubectl(*inside, SIGNAL.format(signal="SIGSTOP"))
+    yield address(pod)
+    cluster.kubectl(*inside, SIGNAL.format(signal="SIGCONT"))
+
+
+def test_slow_service_is_504_and_counts_once(cluster: Cluster, others: None, slow_pod: str) -> None:
+    status, seconds = as_somebody(cluster, "client", ASK.format(host=slow_pod)).split()
+    assert status == "504"
+    assert 4.5 < float(seconds) < 7
+    # The other pod serves meanwhile, once readiness has taken this one out.
+    out = name_of(cluster, slow_pod)
+    wait_for("the pod to be out", lambda: out not in map(name, service_pods(cluster)), 30)
+    before = count(URL)
+    assert count(URL) == before + 1
+    cluster.kubectl(
+        "exec", out, APP, "--container=service", "--",
+        "python3", "-c", SIGNAL.format(signal="SIGCONT"),
+    )  # fmt: skip
+    wait_for("the pod to be back", lambda: out in map(name, service_pods(cluster)), 30)
+    # The request that was given up is counted now, once: it was sent once.
+    assert count(URL) == before + 3
+
+
+def name_of(cluster: Cluster, ip: str) -> str:
+    """Return the name of the pod with an address."""
+    return next(name(pod) for pod in cluster.get("pods", APP)["items"] if address(pod) == ip)
+
+
+def restart(cluster: Cluster) -> None:
+    """Replace every pod."""
+    cluster.kubectl("rollout", "restart", "deployment/counter", APP)
+    cluster.kubectl("rollout", "status", "deployment/counter", APP, "--timeout=180s", timeout=200)
+
+
+def scale(cluster: Cluster) -> None:
+    """Go up to four pods and back to two."""
+    try:
+        bound(cluster, MOST, MOST)
+        bound(cluster, LEAST, LEAST)
+    finally:
+        bound(cluster, LEAST, MOST)
+
+
+def remove(cluster: Cluster) -> None:
+    """Delete a pod, the oldest."""
+    cluster.kubectl("delete", "pod", name(service_pods(cluster)[0]), APP)
+
+
+def drain(cluster: Cluster) -> None:
+    """Evict every pod there is, as a drain of the node does, each as soon as the budget lets it go."""
+    victims = {name(pod) for pod in service_pods(cluster)}
+
+    def evicted(pod: str) -> bool:
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "counter"}}
+        answer = cluster.create_raw(f"/api/v1/namespaces/counter/pods/{pod}/eviction", eviction)
+        assert answer.returncode == 0 or "disruption budget" in answer.stderr, answer.stderr
+        return answer.returncode == 0
+
+    refused = 0
+    for victim in sorted(victims):
+        while not evicted(victim):
+            refused += 1
+            time.sleep(0.5)
+    assert refused, "the budget let both pods go at once"
+    wait_for(
+        "the old pods to be gone", lambda: not victims & {name(pod) for pod in cluster.get("pods", APP)["items"]}, 90
+    )
+    wait_for("the new pods", lambda: len(service_pods(cluster)) >= 2, 90)
+
+
+@pytest.mark.parametrize("disturb", [restart, scale, remove, drain], ids=lambda disturb: disturb.__name__)
+def test_no_request_is_lost(cluster: Cluster, disturb: Callable[[Cluster], None]) -> None:
+    with Traffic(PORT) as traffic:
+        time.sleep(2)
+        disturb(cluster)
+        time.sleep(8)  # until pods that go have gone
+    traffic.check_exact()
+    print(f"{disturb.__name__}: {len(traffic.counts)} requests, the slowest {max(traffic.seconds):.2f} s")
+    assert len(traffic.counts) > 500

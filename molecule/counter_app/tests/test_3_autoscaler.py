@@ -1,0 +1,131 @@
+"""A busy loop in a pod makes pods come, and its end makes them go, after their window and not before."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+
+from platform_cluster import Cluster
+from platform_service import APP, LEAST, report, rest, service_pods
+
+WINDOW = 60
+# How often the autoscaler looks (kube-controller-manager's default), in seconds.
+PERIOD = 15
+LIMIT = 45
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the autoscaler knew and what there was, so many seconds after the load began."""
+
+    seconds: float
+    busy: bool
+    percent: int | None
+    desired: int
+    ready: int
+
+
+class Watch:
+    """Samples every second, while a loop is busy in one pod and afterwards."""
+
+    def __init__(self, cluster: Cluster, busy_seconds: int) -> None:
+        self.cluster = cluster
+        self.moments: list[Moment] = []
+        self._began = time.monotonic()
+        # `timeout` ends the loop inside the pod, whatever becomes of this process.
+        loop = ["timeout", str(busy_seconds), "sh", "-c", "while :; do :; done"]
+        target = service_pods(cluster)[0]["metadata"]["name"]
+        self._loop = subprocess.Popen([*cluster.command, "exec", target, APP, "--container=service", "--", *loop])
+
+    def until(self, condition: Callable[[Moment], bool], seconds: float) -> Moment | None:
+        """Watch until a moment fulfils the condition and return it; None when none does in time."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            found = self.cluster.get("hpa,deployment", "--selector=app.kubernetes.io/name=counter", APP)["items"]
+            status = {entry["kind"]: entry["status"] for entry in found}
+            scaler = status["HorizontalPodAutoscaler"]
+            (metric,) = scaler.get("currentMetrics") or [{}]
+            self.moments.append(
+                Moment(
+                    seconds=round(time.monotonic() - self._began, 1),
+                    busy=self._loop.poll() is None,
+                    percent=metric.get("resource", {}).get("current", {}).get("averageUtilization"),
+                    desired=scaler["desiredReplicas"],
+                    ready=status["Deployment"].get("readyReplicas", 0),
+                )
+            )
+            if condition(self.moments[-1]):
+                return self.moments[-1]
+            time.sleep(1)
+        return None
+
+    def write(self, file: str) -> None:
+        """Leave the timeline as CSV."""
+        with report(file).open("w", newline="") as stream:
+            rows = csv.DictWriter(stream, [field.name for field in fields(Moment)])
+            rows.writeheader()
+            rows.writerows(asdict(moment) for moment in self.moments)
+
+    def end(self) -> None:
+        """Let go of the loop."""
+        self._loop.kill()
+        self._loop.wait()
+
+
+def check_scales_up(watch: Watch) -> Moment:
+    """Fail unless a further pod is ready in time; return when it was."""
+    grown = watch.until(lambda moment: moment.ready > LEAST, LIMIT)
+    assert grown, f"no further pod within {LIMIT} s: {watch.moments[-1]}"
+    return grown
+
+
+def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster) -> None:
+    rest(cluster)
+    watch = Watch(cluster, 75)
+    try:
+        check_scales_up(watch)
+        rested = watch.until(lambda moment: not moment.busy, 90)
+        assert rested
+        most = max(moment.desired for moment in watch.moments)
+        first = next(moment for moment in watch.moments if moment.desired == most)
+        held = [moment.desired for moment in watch.moments if moment.seconds >= first.seconds]
+        assert set(held) == {most}, f"it did not hold {most} pods under load: {held}"
+
+        gone = watch.until(lambda moment: moment.desired == moment.ready == LEAST, WINDOW + 120)
+        assert gone, f"still too many pods: {watch.moments[-1]}"
+        fewer = next(m for m in watch.moments if m.seconds > first.seconds and m.desired < most)
+        # What it shows is up to one period older than the decision that it was for.
+        last_high = [m for m in watch.moments if (m.percent or 0) > 50 and m.seconds < fewer.seconds][-1]
+        assert fewer.seconds - last_high.seconds > WINDOW - PERIOD - 2, "pods went before their window was over"
+    finally:
+        watch.end()
+        watch.write("autoscaler.csv")
+
+
+def test_absolute_target_fails_the_same_check(cluster: Cluster) -> None:
+    rest(cluster)
+
+    def target(target: dict[str, object]) -> None:
+        metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+        patch = json.dumps([{"op": "replace", "path": "/spec/metrics/0", "value": metric}])
+        cluster.kubectl("patch", "hpa", "counter", APP, "--type=json", f"--patch={patch}")
+
+    target({"type": "AverageValue", "averageValue": "500m"})
+    watch = Watch(cluster, LIMIT)
+    try:
+        failure = ""
+        try:
+            check_scales_up(watch)
+        except AssertionError as error:
+            failure = str(error)
+        assert failure.startswith(f"no further pod within {LIMIT} s")
+        # It was not for want of load.
+        assert "counter-" in cluster.kubectl("top", "pods", APP)
+    finally:
+        watch.end()
+        watch.write("autoscaler-absolute.csv")
+        target({"type": "Utilization", "averageUtilization": 50})

@@ -1,0 +1,70 @@
+"""The role run again: what changes is what was asked for, and a rollout that does not end says why."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from platform_cluster import Cluster, Json, count
+from platform_run import Run, execute
+from platform_service import APP, URL, rest
+
+KINDS = "namespaces,deployments,statefulsets,services,hpa,pdb,networkpolicies,configmaps,secrets,persistentvolumeclaims"
+
+
+def playbook(*arguments: str) -> Run:
+    """Run the application's playbook on the scenario's cluster."""
+    environment = ["-e", "platform_environment=molecule", "-e", "platform_http_port=8088"]
+    return execute("ansible-playbook", "-i", "inventories/local", "playbooks/app.yml", *environment, *arguments)
+
+
+def content(cluster: Cluster) -> dict[str, str]:
+    """Return what every object of the namespace asks for, without what controllers write into it."""
+
+    def asked(entry: Json) -> str:
+        spec = {**entry.get("spec", {}), "replicas": None}
+        return json.dumps([entry["metadata"].get("labels"), spec, entry.get("data")], sort_keys=True)
+
+    found = cluster.get(KINDS, APP)["items"]
+    return {f"{entry['kind']} {entry['metadata']['name']}": asked(entry) for entry in found}
+
+
+def test_rollout_that_does_not_end_says_why_and_takes_nothing_away(cluster: Cluster) -> None:
+    rest(cluster)
+    before = count(URL)
+    # More CPU than any node has: the new pod finds no place.
+    run = playbook(
+        "-e", "counter_app_cpu_request=500", "-e", "counter_app_cpu_limit=500", "-e", "counter_app_wait_seconds=10"
+    )  # fmt: skip
+    assert run.status != 0
+    assert run.seconds < 120
+    message = run.message()
+    assert "The service was not ready within 10 s (counter_app_wait_seconds)" in message
+    assert "Wait until every pod is the new one and ready" in message
+    assert "Insufficient cpu" in message
+    assert "Its last log lines" in message
+    assert '"path": "/"' in message, "no line of the service's log"
+    assert count(URL) == before + 1
+
+    again = playbook()
+    assert again.status == 0, again.output
+    assert again.recap("changed") == 1, again.output
+
+
+def test_one_variable_changes_one_object_and_no_output_has_the_password(cluster: Cluster) -> None:
+    rest(cluster)
+    before = content(cluster)
+    assert len(before) >= 12
+    run = playbook("-e", "counter_app_scale_down_seconds=61", "--diff", "-vvv")
+    assert run.status == 0, run.output
+    assert run.recap("changed") == 1, run.output
+    assert "stabilizationWindowSeconds: 61" in run.output, "it does not say what it changes"
+    password = (cluster.state / "valkey-password").read_bytes()
+    for secret in (password, base64.b64encode(password)):
+        assert secret.decode() not in run.output
+    after = content(cluster)
+    assert {name for name in before | after if before.get(name) != after.get(name)} == {
+        "HorizontalPodAutoscaler counter"
+    }
+    assert playbook().recap("changed") == 1
+    assert content(cluster) == before

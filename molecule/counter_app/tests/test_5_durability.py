@@ -1,0 +1,46 @@
+"""The count goes on where it was, when Valkey's pod or the whole node is killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from platform_cluster import Cluster, count, docker, wait_for
+from platform_service import APP, PORT, URL, answers, rest
+from traffic import Traffic
+
+
+def kill_valkey(cluster: Cluster) -> None:
+    """Kill Valkey's pod without letting it end."""
+    before = cluster.get("pod", "counter-valkey-0", APP)["metadata"]["uid"]
+    cluster.node_exec("pkill", "--signal", "KILL", "--exact", "valkey-server")
+    cluster.kubectl("delete", "pod", "counter-valkey-0", APP, "--grace-period=0", "--force")
+    cluster.kubectl("rollout", "status", "statefulset/counter-valkey", APP, "--timeout=120s")
+    assert cluster.get("pod", "counter-valkey-0", APP)["metadata"]["uid"] != before
+
+
+def restart_node(cluster: Cluster) -> None:
+    """Restart the container that the node is, and give it no time to end."""
+    docker("restart", "--time=0", f"{cluster.name}-control-plane")
+
+
+@pytest.mark.parametrize("kill", [kill_valkey, restart_node], ids=lambda kill: kill.__name__)
+def test_count_goes_on_where_it_was(cluster: Cluster, kill: Callable[[Cluster], None]) -> None:
+    rest(cluster)
+    with Traffic(PORT, clients=4) as traffic:
+        time.sleep(3)
+        acknowledged = max(traffic.counts)
+        assert acknowledged > 0
+        kill(cluster)
+        wait_for("an answer", answers, 240)
+        time.sleep(3)
+    counts = traffic.counts
+    assert len(counts) == len(set(counts)), "a number was given twice"
+    assert max(counts) > acknowledged
+    # What was not answered may have been counted; nothing else may be left out.
+    left_out = max(counts) - min(counts) + 1 - len(counts)
+    print(f"{kill.__name__}: {len(counts)} answered, {len(traffic.failures)} failed, {left_out} left out")
+    rest(cluster)
+    left_out += count(URL) - max(counts) - 1
+    assert 0 <= left_out <= len(traffic.failures)

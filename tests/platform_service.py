@@ -1,0 +1,135 @@
+"""The service in the cluster of the scenarios: who talks to it, its pods, and where figures go."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from platform_cluster import ROOT, Cluster, Json, fetch, wait_for
+
+APP = "--namespace=counter"
+PORT = 8088
+URL = f"http://127.0.0.1:{PORT}/"
+LEAST, MOST = 2, 4
+OUTSIDE = "counter-try"
+MONITORING = "monitoring"
+CLIENT = {"counter-platform/client": "true"}
+PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
+# Who there is besides the service and Valkey: namespace and labels.
+OTHERS: dict[str, tuple[str, dict[str, str]]] = {
+    "client": (OUTSIDE, CLIENT),
+    "stranger": (OUTSIDE, {}),
+    "prometheus": (MONITORING, PROMETHEUS),
+    "impostor": (OUTSIDE, PROMETHEUS),
+    "neighbour": ("counter", {}),
+}
+LISTEN = "import http.server as h; h.ThreadingHTTPServer(('', 8000), h.SimpleHTTPRequestHandler).serve_forever()"
+
+
+def python_pod(name: str, namespace: str, labels: dict[str, str], image: str) -> Json:
+    """Return a pod with Python in it that listens on 8000, with no rights."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65534,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": name,
+                    "image": image,
+                    "imagePullPolicy": "Never",
+                    "command": ["python3", "-c", LISTEN],
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    }
+
+
+def as_somebody(cluster: Cluster, who: str, program: str, timeout: float = 120) -> str:
+    """Run a Python program in the pod of somebody in ``OTHERS`` and return what it prints."""
+    command = ["exec", who, f"--namespace={OTHERS[who][0]}", "--", "python3", "-c", program]
+    return cluster.kubectl(*command, timeout=timeout)
+
+
+def service_pods(cluster: Cluster) -> list[Json]:
+    """Return the service's pods that are ready and stay, the oldest first."""
+    pods = cluster.get(
+        "pods", APP, "--selector=app.kubernetes.io/name=counter", "--sort-by=.metadata.creationTimestamp"
+    )
+    return [
+        pod
+        for pod in pods["items"]
+        if "deletionTimestamp" not in pod["metadata"]
+        and any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in pod["status"].get("conditions", [])
+        )
+    ]
+
+
+def address(pod: Json) -> str:
+    """Return a pod's address."""
+    return str(pod["status"]["podIP"])
+
+
+def name(pod: Json) -> str:
+    """Return a pod's name."""
+    return str(pod["metadata"]["name"])
+
+
+def bound(cluster: Cluster, least: int, most: int) -> None:
+    """Set how many pods the autoscaler may have, and return when there are as many and no others."""
+    patch = {"spec": {"minReplicas": least, "maxReplicas": most}}
+    cluster.kubectl("patch", "hpa", "counter", APP, f"--patch={json.dumps(patch)}")
+
+    def bounded() -> bool:
+        pods = cluster.get("pods", APP, "--selector=app.kubernetes.io/name=counter")["items"]
+        return least <= len(pods) == len(service_pods(cluster)) <= most
+
+    wait_for(f"{least} to {most} pods", bounded, 120)
+
+
+def idle(cluster: Cluster) -> bool:
+    """Return whether the autoscaler knows the pods' load and wants no more of them."""
+    (metric,) = cluster.get("hpa", "counter", APP)["status"].get("currentMetrics") or [{}]
+    percent: int | None = metric.get("resource", {}).get("current", {}).get("averageUtilization")
+    return percent is not None and percent < 50
+
+
+def rest(cluster: Cluster) -> None:
+    """Return when the service answers, with as many pods as it has without load, and the autoscaler wants no more."""
+    wait_for("an answer", answers, 120)
+    # Its window would let them stay for a minute, and figures from before would bring them back.
+    bound(cluster, LEAST, LEAST)
+    wait_for("the load to be over", lambda: idle(cluster), 120)
+    bound(cluster, LEAST, MOST)
+
+
+def answers() -> bool:
+    """Return whether the host port leads to a service that is ready."""
+    try:
+        return fetch(f"{URL}readyz")[0] == 200
+    except OSError:
+        return False
+
+
+def report(file: str) -> Path:
+    """Return where a test leaves its figures."""
+    folder = Path(os.environ["REPORT"]).parent if "REPORT" in os.environ else ROOT / ".state/test/molecule"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / file
+
+
+def write_figures(file: str, figures: dict[str, object]) -> None:
+    """Leave figures as JSON, and print them."""
+    report(file).write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures))
