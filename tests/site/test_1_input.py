@@ -51,19 +51,11 @@ def test_host_port_in_use() -> None:
     assert "platform_http_port" in message
 
 
-def test_numbers_that_contradict_each_other() -> None:
-    message = refused("-e", "counter_app_replicas_min=5", "-e", "counter_app_replicas_max=2").message()
-    assert "counter_app_replicas_min is 5 and counter_app_replicas_max is 2" in message
-
-
 @pytest.mark.parametrize(
     ("variable", "value", "remedy"),
     [
-        ("counter_app_replicas_max", "many", "we were unable to convert to int"),
         ("counter_app_cpu_request", "500m", "more than nothing and not more than the limit"),
-        ("counter_app_memory_limit", "lots", "written as in 100m"),
         ("counter_image_python", "three", "such as 3.11 for bookworm"),
-        ("cluster_addons_metrics_resolution", "5s", "no less than 10s"),
     ],
 )
 def test_value_that_a_role_cannot_use(variable: str, value: str, remedy: str) -> None:

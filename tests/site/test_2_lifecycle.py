@@ -154,8 +154,3 @@ def test_check_mode_before_the_first_run() -> None:
     assert run.status == 0, run.output
     assert run.recap("changed") >= 3, run.output
     assert not (ROOT / ".state" / "local").exists()
-
-
-def test_up_after_down_uses_what_is_cached() -> None:
-    run = execute("make", "up")
-    assert run.status == 0, run.output

@@ -1,0 +1,108 @@
+"""Manifests fit Kubernetes' own schemas: every field is known and has the right type, with no cluster to ask.
+
+The schemas are the OpenAPI documents that Kubernetes' source carries, which the programs are compiled from anyway.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from contracts.manifests import APP, Object, manifests_of, render_role, with_fault
+from contracts.project import COMMON, INVENTORIES, ROLES, ROOT, load
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+MANIFESTS = sorted((ROOT / "roles/offline_images/files/node/rootfs/kind/manifests").glob("*.yaml"))
+
+
+@functools.cache
+def documents() -> Path:
+    """Return the folder with Kubernetes' OpenAPI documents, fetched by the Go that the programs are compiled by."""
+    version = load(COMMON / "images.yml")["kubernetes_version"]
+    settings = {"GOTOOLCHAIN": "local", "GOMODCACHE": f"{os.environ['COUNTER_PLATFORM_CACHE']}/go/mod"}
+    done = subprocess.run(
+        [ROOT / ".venv/bin/go", "mod", "download", "-json", f"k8s.io/kubernetes@{version}"],
+        cwd=ROOT / "roles/offline_images/files/node-programs",
+        env={**os.environ, **settings}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(json.loads(done.stdout)["Dir"]) / "api/openapi-spec/v3"
+
+
+def strict(schema: Any) -> Any:
+    """Return a schema that knows no other fields than those it lists."""
+    if isinstance(schema, list):
+        return [strict(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: strict(value) for key, value in schema.items()}
+    if "properties" in inner and inner.get("type") == "object":
+        inner.setdefault("additionalProperties", False)
+    return inner
+
+
+@functools.cache
+def validators(api_version: str) -> dict[str, Draft202012Validator]:
+    """Return a validator for each kind of an API version."""
+    group, _, version = api_version.rpartition("/")
+    name = f"apis__{group}__{version}" if group else f"api__{version}"
+    document = strict(json.loads((documents() / f"{name}_openapi.json").read_text()))
+    registry: Registry[Any] = Registry().with_resource("urn:api", DRAFT202012.create_resource(document))
+    found = {}
+    for schema, content in document["components"]["schemas"].items():
+        for kind in content.get("x-kubernetes-group-version-kind", []):
+            if (kind["group"], kind["version"]) == (group, version):
+                reference = {"$ref": f"urn:api#/components/schemas/{schema}"}
+                found[kind["kind"]] = Draft202012Validator(reference, registry=registry)
+    return found
+
+
+def check_schema(objects: list[Object]) -> None:
+    """Every object is one that the API server would take."""
+    for entry in objects:
+        validator = validators(entry["apiVersion"]).get(entry["kind"])
+        assert validator, f"{entry['apiVersion']} has no {entry['kind']}"
+        error = best_match(validator.iter_errors(entry))
+        where = f"{entry['kind']} {entry['metadata']['name']}"
+        assert error is None, f"{where}: {error.json_path}: {error.message}"
+
+
+@pytest.mark.parametrize("environment", [path.name for path in INVENTORIES])
+@pytest.mark.parametrize("role", [role for role in ROLES if manifests_of(role)], ids=lambda role: role.name)
+def test_manifests_of_roles(environment: str, role: Path) -> None:
+    check_schema(render_role(environment, role))
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_manifests_of_the_node_image(path: Path) -> None:
+    objects = list(yaml.safe_load_all(path.read_text()))
+    assert objects
+    check_schema(objects)
+
+
+@pytest.mark.parametrize(
+    ("sound", "faulty", "said"),
+    [
+        ("restartPolicy: Always", "restart: Always", "restart"),
+        ("containerPort: 8080", 'containerPort: "8080"', "'8080' is not of type 'integer'"),
+        ("maxUnavailable: 0", "maxUnavailable: []", "maxUnavailable"),
+        ("apiVersion: autoscaling/v2", "apiVersion: autoscaling/v1", "behavior"),
+        ("kind: StatefulSet", "kind: StatefulSets", "apps/v1 has no StatefulSets"),
+    ],
+)  # fmt: skip
+def test_fault_is_found(sound: str, faulty: str, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_schema(with_fault(sound, faulty))
+
+
+def test_role_has_the_manifests_that_are_checked() -> None:
+    assert {path.name for path in manifests_of(APP)} >= {"app.yml.j2", "valkey.yml.j2", "policies.yml.j2"}

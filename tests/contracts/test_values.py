@@ -1,0 +1,71 @@
+"""Values that a role cannot use are refused by its checks, with the variable, its value and what would be right.
+
+That the checks come before anything changes is what `tests/site/test_1_input.py` sees on whole runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+from contracts.project import COMMON, ROOT, load
+
+
+def preflight(role: str, values: dict[str, Any]) -> tuple[int, str]:
+    """Run a role's checks alone with values given on the command line; return status and output in one line."""
+    done = subprocess.run(
+        [
+            "ansible", "localhost", "-i", "inventories/local", "-m", "ansible.builtin.include_role",
+            "-a", f"name={role} tasks_from=preflight", "-e", json.dumps(values),
+        ],
+        cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("counter_app_replicas_max", "many", "we were unable to convert to int"),
+        ("counter_app_replicas_min", 5, "not more than the most"),
+        ("counter_app_replicas_min", 0, "has to be 1 or more"),
+        ("counter_app_cpu_percent", 500, "from 1 to 100"),
+        ("counter_app_cpu_request", "500m", "more than nothing and not more than the limit"),
+        ("counter_app_memory_limit", "lots", "written as in 100m"),
+        ("counter_app_proxy_cpu_request", "1", "more than nothing and not more than the limit"),
+        ("counter_app_proxy_memory_request", "0", "more than nothing and not more than the limit"),
+        ("counter_app_valkey_memory_request", "1Gi", "more than nothing and not more than the limit"),
+        ("counter_app_valkey_storage", "much", "written as in 1Gi"),
+        ("counter_app_grace_seconds", 24, "no less than leave and drain together"),
+        ("counter_app_drain_seconds", 5, "at least 2 more than the answer"),
+        ("counter_app_leave_seconds", 0, "the first two have to be 1 or more"),
+        ("platform_http_port", "http", "we were unable to convert to int"),
+        ("platform_http_port", 80800, "from 1 to 65535"),
+        ("platform_node_port", 8080, "from 30000 to 32767"),
+        ("counter_image_python", "three", "such as 3.11 for bookworm"),
+        ("cluster_addons_metrics_resolution", "5s", "no less than 10s"),
+    ],
+)
+def test_value_is_refused(variable: str, value: Any, remedy: str) -> None:
+    role = next((role for role in ("counter_app", "counter_image", "cluster_addons") if variable.startswith(role)), "")
+    status, message = preflight(role or "kind_cluster", {variable: value})
+    assert status != 0
+    assert variable in message
+    assert str(value) in message
+    assert remedy in message
+
+
+@pytest.mark.parametrize("image", ["haproxy", "docker.io/library/haproxy:latest", "docker.io/library/haproxy:2 6"])
+def test_image_without_a_version_is_refused(image: str) -> None:
+    table = load(COMMON / "images.yml")["platform_images"]
+    table["haproxy"]["image"] = image
+    status, message = preflight("offline_images", {"platform_images": table})
+    assert status != 0
+    assert f"no name and version that a registry or a node would take: {image}." in message
+
+
+def test_values_of_the_environments_are_not_refused() -> None:
+    assert preflight("counter_app", {})[0] == 0
