@@ -37,7 +37,8 @@ def execute(*command: str, cwd: Path = ROOT, environment: dict[str, str] | None 
     done = subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **(environment or {})},
+        # Molecule forces colours upon what it starts, and that would win.
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
