@@ -78,13 +78,19 @@ class Slow(_Planted):
 
 
 class _DeadlyPage(SharedPage):
-    """Kills the process that makes the count 50, once it has the lock and before the value is written."""
+    """Kills the process that makes the count 50, once it has the lock and before the value is written.
+
+    The lock comes first: between a look at the count and an addition without it, another worker may add, so that
+    nobody sees 49, or see 49 as well, so that both die.
+    """
 
     def add(self, index: int, amount: int = 1) -> int:
-        if index == WORD and self.read(index) == DEADLY - 1 and self.read(WORD + 1) == 0:
+        if index == WORD:
             fcntl.lockf(self._fd, fcntl.LOCK_EX, WORD_BYTES, index * WORD_BYTES)
-            super().add(WORD + 1)  # the next worker lives
-            os.kill(os.getpid(), signal.SIGKILL)
+            if self.read(index) == DEADLY - 1 and self.read(WORD + 1) == 0:
+                super().add(WORD + 1)  # the next worker lives
+                os.kill(os.getpid(), signal.SIGKILL)
+        # The process has the lock already, and asks for it once more: record locks are not counted.
         return super().add(index, amount)
 
 
