@@ -67,7 +67,7 @@ lint: venv ## Style, types and the roles' production profile
 unit: venv ## Contracts between files, modules on the real engine, and the service alone
 	$(call PYTEST,contracts) tests/contracts
 	$(PLAYBOOK) playbooks/engine.yml
-	ansible localhost --become -m counter.platform.apt_packages -a names=redis-server
+	ansible localhost --become -m counter.platform.apt_packages -a names=redis-server,mmdebstrap
 	$(call PYTEST,collection) collections/ansible_collections/counter/platform/tests/unit
 	cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app uv run --quiet --frozen --group test pytest --junitxml=$(REPORTS)/app.xml
 
