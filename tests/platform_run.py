@@ -21,9 +21,9 @@ class Run:
     output: str
     seconds: float
 
-    def recap(self, field: str) -> int:
-        """Return a number of Ansible's recap, such as ``changed``."""
-        (found,) = re.findall(rf"^localhost .*\b{field}=(\d+)", self.output, flags=re.MULTILINE)
+    def recap(self, field: str, host: str = "localhost") -> int:
+        """Return a number of Ansible's recap for a host, such as ``changed``."""
+        (found,) = re.findall(rf"^{host} .*\b{field}=(\d+)", self.output, flags=re.MULTILINE)
         return int(found)
 
     def message(self) -> str:

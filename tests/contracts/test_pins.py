@@ -114,3 +114,13 @@ def test_python_of_the_image_is_the_one_of_its_root() -> None:
     python = load(roles / "counter_image/defaults/main.yml")["counter_image_python"]
     suite = load(roles / "offline_images/defaults/main.yml")["offline_images_suite"]
     assert {"bookworm": "3.11", "trixie": "3.13"}[suite] == python
+
+
+def test_loki_is_built_in_the_releases_that_the_role_names() -> None:
+    role = ROOT / "roles/loki_host"
+    folders = sorted(path.parent for path in (role / "files").glob("*/go.mod"))
+    assert [path.name for path in folders] == load(role / "vars/main.yml")["_loki_host_recipes"]
+    for folder in folders:
+        required = re.findall(r"^\s*github.com/grafana/loki/v3 v(\S+)", (folder / "go.mod").read_text(), re.MULTILINE)
+        assert required == [folder.name]
+    assert load(role / "defaults/main.yml")["loki_host_version"] in {path.name for path in folders}

@@ -97,9 +97,10 @@ def test_defaults_have_the_type_of_the_spec(role: Path) -> None:
 
 
 @each_role
-def test_preflight_takes_the_same_as_the_role(role: Path) -> None:
+def test_entry_points_take_the_same_as_the_role(role: Path) -> None:
     spec = spec_of(role)
-    expected = {"main", "preflight"} if (role / "tasks/preflight.yml").exists() else {"main"}
+    # A role may be run in part: its checks alone, or a backup.
+    expected = {"main"} | {name for name in ("preflight", "backup", "restore") if (role / f"tasks/{name}.yml").exists()}
     assert set(spec) == expected
     assert all(entry == spec["main"] for entry in spec.values())
     preflights = load(ROOT / "playbooks/preflight.yml")[0]["tasks"][1]["loop"]
