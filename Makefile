@@ -71,7 +71,7 @@ unit: venv ## Contracts between files, modules on the real engine, and the servi
 	$(call PYTEST,collection) collections/ansible_collections/counter/platform/tests/unit
 	cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app uv run --quiet --frozen --group test pytest --junitxml=$(REPORTS)/app.xml
 
-SCENARIOS := container_engine offline_images counter_image kind_cluster cluster_addons counter_app default
+SCENARIOS := container_engine offline_images counter_image kind_cluster cluster_addons counter_app loki_instance default
 molecule: venv ## Each role's scenario, and the whole site (SCENARIOS=...)
 	@mkdir -p $(REPORTS)
 	for scenario in $(SCENARIOS); do
