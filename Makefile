@@ -64,8 +64,9 @@ lint: venv ## Style, types and the roles' production profile
 	ansible-lint --offline
 	shellcheck $$(git ls-files | xargs -r grep -lE '^#!/bin/(ba)?sh' --)
 
-unit: venv ## Contracts between files, modules on the real engine, and the service alone
+unit: venv ## Contracts between files, Terraform on an AWS API, modules on the real engine, and the service alone
 	$(call PYTEST,contracts) tests/contracts
+	$(call PYTEST,iac) tests/iac
 	$(PLAYBOOK) playbooks/engine.yml
 	ansible localhost --become -m counter.platform.apt_packages -a names=redis-server
 	$(call PYTEST,collection) collections/ansible_collections/counter/platform/tests/unit
