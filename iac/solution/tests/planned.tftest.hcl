@@ -3,6 +3,13 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
+  # OpenTofu makes up a resource's values when it is planned, and the provider looks at these.
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:mocked" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mocked" }
+  }
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }
   }
@@ -30,7 +37,7 @@ run "https_from_those_who_are_named_and_nothing_else" {
   }
 
   assert {
-    condition     = toset(keys(aws_vpc_security_group_ingress_rule.https)) == var.client_cidrs
+    condition     = toset(keys(aws_vpc_security_group_ingress_rule.https)) == toset(var.client_cidrs)
     error_message = "The rules are for other networks than those that are named."
   }
 

@@ -3,6 +3,13 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
+  # OpenTofu makes up a resource's values when it is planned, and the provider looks at these.
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:mocked" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mocked" }
+  }
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }
   }
