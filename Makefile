@@ -64,26 +64,17 @@ lint: venv ## Style, types and the roles' production profile
 	ansible-lint --offline
 	shellcheck $$(git ls-files | xargs -r grep -lE '^#!/bin/(ba)?sh' --)
 
-unit: venv ## Contracts between files, modules on the real engine, and the service alone
+unit: venv ## Contracts between files, Terraform on an AWS API, modules on the real engine, and the service alone
 	$(call PYTEST,contracts) tests/contracts
+	$(call PYTEST,iac) tests/iac
 	$(PLAYBOOK) playbooks/engine.yml
 	ansible localhost --become -m counter.platform.apt_packages -a names=redis-server,mmdebstrap
 	$(call PYTEST,collection) collections/ansible_collections/counter/platform/tests/unit
 	cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app uv run --quiet --frozen --group test pytest --junitxml=$(REPORTS)/app.xml
 
-SCENARIOS := container_engine offline_images counter_image kind_cluster cluster_addons counter_app loki_host default
+SCENARIOS ?=
 molecule: venv ## Each role's scenario, and the whole site (SCENARIOS=...)
-	@mkdir -p $(REPORTS)
-	for scenario in $(SCENARIOS); do
-	  started=$$SECONDS
-	  log=$(REPORTS)/$$scenario.log
-	  if ! REPORT=$(REPORTS)/$$scenario.xml molecule test --scenario-name $$scenario >$$log 2>&1; then
-	    tail -n 150 $$log
-	    echo "scenario $$scenario failed after $$((SECONDS - started)) s; all of its output is in $$log" >&2
-	    exit 1
-	  fi
-	  echo "scenario $$scenario: $$((SECONDS - started)) s, $$(grep -o ' tests="[0-9]*"' $(REPORTS)/$$scenario.xml | tr -dc 0-9) tests"
-	done
+	@REPORTS=$(REPORTS) python tests/scenarios.py $(SCENARIOS)
 
 site: venv ## make up and make down as a person would, wrong input, interruptions, bare machines
 	$(call PYTEST,site) tests/site

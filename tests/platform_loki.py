@@ -117,7 +117,7 @@ class Loki:
 class Machine:
     """A machine of the scenario, and what the role makes of it."""
 
-    secrets = ROOT / ".state/molecule/loki"
+    secrets = ROOT / ".state/machines/loki"
 
     def __init__(self, name: str) -> None:
         self.name = name

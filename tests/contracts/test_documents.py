@@ -11,13 +11,10 @@ from contracts.project import COMMON, MODULES, ROLES, ROOT, facts_documented, lo
 
 TOP = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in {".venv", ".state", ".git"})
 FILES_AT_TOP = {"site.yml", "ansible.cfg", "pyproject.toml", "uv.lock", "bootstrap.txt", "Makefile", "CHANGELOG.md"}
-DOCUMENTS = sorted(
-    path
-    for pattern in ("*.md", "docs/*.md", "roles/*/README.md", "collections/**/*.md", "app/*.md", "molecule/**/*.md")
-    for path in ROOT.glob(pattern)
-)
+PLACES = ["*.md", "docs/*.md", "roles/*/README.md", *(f"{top}/**/*.md" for top in ("collections", "iac", "molecule"))]
+DOCUMENTS = sorted(path for place in [*PLACES, "app/*.md"] for path in ROOT.glob(place))
 TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
-AREAS = ["Service", "Image", "Kubernetes", "Autoscaler", "Network", "Sidecar", "Service object"]
+AREAS = ["Service", "Image", "Kubernetes", "Autoscaler", "Network", "Sidecar", "Service object", "Terraform"]
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 

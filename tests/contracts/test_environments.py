@@ -1,4 +1,4 @@
-"""Environments differ in their own group variables and in nothing else."""
+"""Environments differ in their own group variables, and in whether the Loki host is found or made beside them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import pytest
 from contracts.project import COMMON, INVENTORIES, ROOT, load
 
 SHARED = sorted(COMMON.glob("*.yml"))
+ON_EC2 = "loki.aws_ec2.yml"
 PLACES = [*(path / "group_vars/all" for path in INVENTORIES), ROOT / "molecule/shared/inventory/group_vars/all"]
 
 
 def test_there_are_environments() -> None:
-    assert [path.name for path in INVENTORIES] == ["local", "staging"]
+    assert [path.name for path in INVENTORIES] == ["local", "production", "staging"]
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -28,11 +29,23 @@ def test_common_variables_are_one_file_for_all(place: Path) -> None:
 def test_environments_differ_in_group_variables_only() -> None:
     def rest(inventory: Path) -> dict[str, str]:
         files = [path for path in inventory.rglob("*") if path.is_file() and "group_vars" not in path.parts]
-        return {str(path.relative_to(inventory)): path.read_text() for path in files}
+        return {str(path.relative_to(inventory)): path.read_text() for path in files if path.name != ON_EC2}
 
     first, *others = [rest(path) for path in INVENTORIES]
     assert set(first) == {"hosts.yml"}
     assert all(other == first for other in others)
+
+
+def test_hosts_on_ec2_are_found_where_they_are_made() -> None:
+    """An inventory's plugin cannot read the group variables, so what is in both has to be the same."""
+    found = [path for path in INVENTORIES if (path / ON_EC2).exists()]
+    assert [path.name for path in found] == ["production"]
+    for inventory in found:
+        variables = load(inventory / "group_vars/all" / f"{inventory.name}.yml")
+        plugin = load(inventory / ON_EC2)
+        assert variables["loki_instance_kind"] == "aws"
+        assert plugin["regions"] == [variables["loki_instance_region"]]
+        assert plugin["filters"]["tag:Environment"] == inventory.name
 
 
 @pytest.mark.parametrize("inventory", INVENTORIES, ids=lambda path: path.name)

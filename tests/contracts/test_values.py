@@ -58,6 +58,54 @@ def test_value_is_refused(variable: str, value: Any, remedy: str) -> None:
     assert remedy in message
 
 
+ON_EC2 = {
+    "loki_instance_kind": "aws",
+    "loki_instance_region": "eu-central-1",
+    "loki_instance_client_cidrs": ["203.0.113.0/24"],
+    "loki_instance_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE1nkGDtoXdyu0MZgDnZ3yKq5n4PGOhqLgVOyVQ5q9nn test",
+    "loki_instance_backend": {"bucket": "state", "key": "loki.tfstate", "region": "eu-central-1"},
+}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("loki_instance_kind", "gcp", "must be one of: container, aws, got: gcp"),
+        ("loki_instance_state", "started", "must be one of: present, absent, got: started"),
+        ("loki_instance_region", "frankfurt", "as in eu-central-1"),
+        ("loki_instance_client_cidrs", [], "at least one network"),
+        ("loki_instance_client_cidrs", ["0.0.0.0/0"], "Name those who push"),
+        ("loki_instance_client_cidrs", ["::/0"], "Name those who push"),
+        ("loki_instance_client_cidrs", ["203.0.113.0/24", "128.0.0.0/1"], "Name those who push"),
+        ("loki_instance_ssh_cidrs", ["10.0.0.0/8"], "/16 in loki_instance_ssh_cidrs"),
+        ("loki_instance_public_key", "-----BEGIN", "a line as in id_ed25519.pub"),
+        ("loki_instance_backend", {"bucket": "state"}, "has bucket; bucket, key and region"),
+        ("loki_instance_terraform", "terraform-of-nobody", "nowhere in PATH"),
+        ("loki_instance_provider_mirrors", ["/etc"], "HOST/NAMESPACE/TYPE/VERSION/OS_ARCH"),
+    ],
+)
+def test_value_for_a_host_on_ec2_is_refused(variable: str, value: Any, remedy: str) -> None:
+    status, message = preflight("loki_instance", {**ON_EC2, variable: value})
+    assert status != 0
+    assert variable in message
+    assert remedy in message
+    if isinstance(value, list) and value:
+        # Of several networks the one that is wrong is named.
+        assert value[-1] in message
+
+
+def test_values_for_a_host_on_ec2_are_not_refused() -> None:
+    status, message = preflight("loki_instance", {**ON_EC2, "loki_instance_ssh_cidrs": ["203.0.113.4/32"]})
+    assert status == 0, message
+
+
+@pytest.mark.parametrize("name", ["Loki", "loki_1", "-loki", "l" * 64])
+def test_name_that_no_host_could_have_is_refused(name: str) -> None:
+    status, message = preflight("loki_instance", {"loki_instance_name": name})
+    assert status != 0
+    assert f"loki_instance_name is '{name}'; it has to be a name that a host may have" in message
+
+
 @pytest.mark.parametrize("image", ["haproxy", "docker.io/library/haproxy:latest", "docker.io/library/haproxy:2 6"])
 def test_image_without_a_version_is_refused(image: str) -> None:
     table = load(COMMON / "images.yml")["platform_images"]

@@ -1,0 +1,95 @@
+resource "aws_security_group" "loki" {
+  name        = local.prefix
+  description = "Loki: HTTPS from named networks"
+  vpc_id      = aws_vpc.loki.id
+
+  tags = { Name = local.prefix }
+}
+
+resource "aws_vpc_security_group_ingress_rule" "https" {
+  for_each = var.client_cidrs
+
+  security_group_id = aws_security_group.loki.id
+  description       = "Push and query"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = each.value
+}
+
+resource "aws_vpc_security_group_ingress_rule" "ssh" {
+  for_each = var.ssh_cidrs
+
+  security_group_id = aws_security_group.loki.id
+  description       = "Setting the host up"
+  ip_protocol       = "tcp"
+  from_port         = 22
+  to_port           = 22
+  cidr_ipv4         = each.value
+}
+
+# Packages, Systems Manager and S3 are all behind HTTPS, at addresses that change. DNS and time are the VPC's own and
+# pass no security group.
+resource "aws_vpc_security_group_egress_rule" "https" {
+  security_group_id = aws_security_group.loki.id
+  description       = "Packages and AWS by HTTPS"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = "0.0.0.0/0"
+}
+
+resource "aws_key_pair" "loki" {
+  key_name   = local.prefix
+  public_key = trimspace(var.public_key)
+}
+
+data "aws_iam_policy_document" "host_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ec2.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "host" {
+  name               = local.prefix
+  description        = "What the Loki host may do"
+  assume_role_policy = data.aws_iam_policy_document.host_trust.json
+}
+
+# Session Manager logs in without an open port and without a key.
+resource "aws_iam_role_policy_attachment" "session_manager" {
+  role       = aws_iam_role.host.name
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"
+}
+
+data "aws_iam_policy_document" "chunks" {
+  count = var.chunks_bucket == null ? 0 : 1
+
+  statement {
+    actions   = ["s3:ListBucket"]
+    resources = ["arn:${data.aws_partition.current.partition}:s3:::${var.chunks_bucket}"]
+  }
+
+  statement {
+    actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    resources = ["arn:${data.aws_partition.current.partition}:s3:::${var.chunks_bucket}/*"]
+  }
+}
+
+resource "aws_iam_role_policy" "chunks" {
+  count = var.chunks_bucket == null ? 0 : 1
+
+  name   = "chunks"
+  role   = aws_iam_role.host.id
+  policy = data.aws_iam_policy_document.chunks[0].json
+}
+
+resource "aws_iam_instance_profile" "host" {
+  name = local.prefix
+  role = aws_iam_role.host.name
+}

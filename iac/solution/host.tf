@@ -1,0 +1,68 @@
+data "aws_ssm_parameter" "ami" {
+  count = var.ami_id == null ? 1 : 0
+
+  name = var.ami_parameter
+}
+
+resource "aws_instance" "loki" {
+  #checkov:skip=CKV_AWS_126: figures every 5 min are enough for the machine; Prometheus watches the service
+  ami                    = var.ami_id == null ? data.aws_ssm_parameter.ami[0].insecure_value : var.ami_id
+  instance_type          = var.instance_type
+  subnet_id              = aws_subnet.public.id
+  vpc_security_group_ids = [aws_security_group.loki.id]
+  key_name               = aws_key_pair.loki.key_name
+  iam_instance_profile   = aws_iam_instance_profile.host.name
+  ebs_optimized          = true
+
+  # Version 2 only, and not from inside of a container on the host.
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+  }
+
+  root_block_device {
+    volume_type = "gp3"
+    volume_size = var.root_volume_gib
+    encrypted   = true
+    tags        = merge(local.tags, { Name = "${local.prefix}-root" })
+  }
+
+  tags = { Name = local.prefix }
+
+  lifecycle {
+    # The parameter names another image every few weeks, which must not replace a host that runs.
+    ignore_changes = [ami]
+  }
+}
+
+# The logs outlive the instance, and are moved to the next one.
+resource "aws_ebs_volume" "data" {
+  #checkov:skip=CKV_AWS_189: the account's own key for EBS encrypts it; a key of one's own is a matter of the account
+  availability_zone = local.availability_zone
+  type              = "gp3"
+  size              = var.data_volume_gib
+  encrypted         = true
+  final_snapshot    = var.final_snapshot
+
+  tags = { Name = "${local.prefix}-data" }
+}
+
+resource "aws_volume_attachment" "data" {
+  device_name = "/dev/sdf"
+  volume_id   = aws_ebs_volume.data.id
+  instance_id = aws_instance.loki.id
+
+  # Otherwise the file system is torn off while it is mounted.
+  stop_instance_before_detaching = true
+}
+
+# An address that stays when the instance is replaced: certificates and clients name it.
+resource "aws_eip" "loki" {
+  domain   = "vpc"
+  instance = aws_instance.loki.id
+
+  tags = { Name = local.prefix }
+
+  depends_on = [aws_internet_gateway.loki]
+}

@@ -1,0 +1,66 @@
+"""The machine on EC2, on an AWS API that the test starts: what check mode says is what happens, and it happens once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from platform_run import Run, execute
+from platform_terraform import INPUTS, REGION, STATE_BUCKET, Aws, aws, provider_mirror
+
+
+def playbook(api: Aws, *arguments: str) -> Run:
+    """Run the playbook of production on the API."""
+    mirror = provider_mirror()
+    values = {
+        "platform_environment": "molecule",
+        "loki_instance_client_cidrs": INPUTS["client_cidrs"],
+        "loki_instance_ssh_cidrs": ["203.0.113.4/32"],
+        "loki_instance_public_key": INPUTS["public_key"],
+        "loki_instance_dns_names": ["loki.example.com"],
+        "loki_instance_backend": {
+            "bucket": STATE_BUCKET, "key": "role.tfstate", "region": REGION, "use_path_style": "true",
+        },
+        "loki_instance_inputs": {"data_volume_gib": 2, "final_snapshot": False, "tags": {"Team": "observability"}},
+        "loki_instance_provider_mirrors": [str(mirror)] if mirror else [],
+    }  # fmt: skip
+    command = ["ansible-playbook", "-i", "inventories/production", "molecule/loki_instance/aws.yml"]
+    return execute(*command, "-e", json.dumps(values), *arguments, environment=api.environment)
+
+
+def instances(api: Aws) -> list[dict[str, object]]:
+    """Return the instances that run."""
+    filters = [{"Name": "instance-state-name", "Values": ["running"]}]
+    found = api.client("ec2").describe_instances(Filters=filters)["Reservations"]
+    return [instance for reservation in found for instance in reservation["Instances"]]
+
+
+def test_check_mode_tells_the_truth_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    absent = ["-e", "loki_instance_state=absent"]
+    with aws(tmp_path / "moto.log") as api:
+        promised = playbook(api, "--check", "--diff")
+        assert (promised.status, promised.recap("changed")) == (0, 1), promised.output
+        assert "aws_instance.loki" in promised.output
+        assert "host loki is" not in promised.output
+        assert not instances(api)
+
+        made = playbook(api)
+        assert (made.status, made.recap("changed")) == (0, 1), made.output
+        (instance,) = instances(api)
+        device = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol"
+        address = instance["PublicIpAddress"]
+        assert f"host loki is ec2-user@{address} by ssh with {device}" in made.message()
+        assert f"names loki.example.com {address}; environment molecule" in made.message()
+        assert {"Key": "Team", "Value": "observability"} in instance["Tags"]  # type: ignore[operator]
+
+        for mode in (["--check"], []):
+            again = playbook(api, *mode)
+            assert (again.status, again.recap("changed")) == (0, 0), again.output
+            assert f"host loki is ec2-user@{address}" in again.message()
+
+        for mode, left in ((["--check"], 1), ([], 0)):
+            removed = playbook(api, *absent, *mode)
+            assert (removed.status, removed.recap("changed")) == (0, 1), removed.output
+            assert len(instances(api)) == left
+        gone = playbook(api, *absent)
+        assert (gone.status, gone.recap("changed")) == (0, 0), gone.output
