@@ -137,19 +137,19 @@ class Aws:
 
 
 @contextmanager
-def aws(log: Path) -> Iterator[Aws]:
-    """Run moto's server on a free port of the loopback interface, with a bucket for states in it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
+def aws(log: Path, address: str = "127.0.0.1") -> Iterator[Aws]:
+    """Run moto's server on a free port of an address of this machine, with a bucket for states in it."""
+    with socket.create_server((address, 0)) as free:
         port = free.getsockname()[1]
     program = Path(sys.executable).parent / "moto_server"
     # Without these there is no AmazonSSMManagedInstanceCore.
     environment = {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
     with log.open("w") as output:
         server = subprocess.Popen(
-            [program, "--host", "127.0.0.1", "--port", str(port)], env=environment, stdout=output, stderr=output
+            [program, "--host", address, "--port", str(port)], env=environment, stdout=output, stderr=output
         )
         try:
-            api = Aws(f"http://127.0.0.1:{port}")
+            api = Aws(f"http://{address}:{port}")
             _wait_for(server, api, log)
             place = {"LocationConstraint": REGION}
             api.client("s3").create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration=place)
@@ -169,7 +169,7 @@ def _wait_for(server: subprocess.Popen[bytes], api: Aws, log: Path) -> None:
 
 def _answers(api: Aws) -> bool:
     try:
-        with urllib.request.urlopen(f"{api.url}/moto-api/data.json", timeout=5):  # noqa: S310 # loopback
+        with urllib.request.urlopen(f"{api.url}/moto-api/data.json", timeout=5):  # noqa: S310 # of this machine
             return True
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
