@@ -19,10 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # the first lane share the name of their cluster; those of the second have bare machines.
 STEPS = [
     [
-        ["offline_images", "counter_image", "kind_cluster", "cluster_addons", "loki_instance", "default"],
+        ["offline_images", "counter_image", "kind_cluster", "loki_instance", "default"],
         ["container_engine", "loki_host"],
     ],
-    [["counter_app"]],
+    [["cluster_addons", "counter_app"]],
 ]
 
 
