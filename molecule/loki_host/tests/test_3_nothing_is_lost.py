@@ -83,13 +83,14 @@ def version(machine: Machine) -> str:
 
 
 def test_upgrade_and_the_way_back_keep_the_lines(machine: Machine) -> None:
-    labels = label()
-    written: list[str] = []
-    for release in ("3.6.15", "3.7.8", "3.6.15"):
+    labels, written = label(), ["before"]
+    assert version(machine) == "3.6.15"
+    assert machine.loki.push(written, labels) == 204
+    for release in ("3.7.8", "3.6.15"):
         run = machine.role("-e", f"loki_host_version={release}")
         assert run.status == 0, run.output
         assert version(machine) == release
-        written.append(f"written by {release}, the {len(written)}th")
+        written.append(f"by {release}")
         assert machine.loki.push(written[-1:], labels) == 204
         assert machine.loki.lines(selector(labels)) == written
 
