@@ -99,8 +99,8 @@ def test_changed_input_rebuilds_what_depends_on_it_and_nothing_else(change: str,
     command = ["ansible-playbook", "--check", "-i", str(ROOT / "inventories/local")]
     callback = "ANSIBLE_STDOUT_CALLBACK=ansible.posix.json"
     done = run("env", callback, *command, str(ROOT / "playbooks/images.yml"), "-e", change)
-    # It prints all at the end; before that, there may be the progress of whatever else uses the cache.
-    result = json.loads(done.stdout[done.stdout.index("{\n") :])
+    # It prints all at once; around that, there may be the progress of whatever else uses the cache.
+    result, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{\n"))
     tasks = [task for play in result["plays"] for task in play["tasks"]]
     changed = {task["task"]["name"] for task in tasks if any(host.get("changed") for host in task["hosts"].values())}
     assert {name.removeprefix("offline_images : ") for name in changed} == rebuilt
