@@ -53,15 +53,15 @@ def table(role: Path) -> str:
     return "\n".join(["| variable | type | default | meaning |", "|---|---|---|---|", *rows])
 
 
-def with_table(readme: str, generated: str) -> str:
+def with_table(readme: str, generated: str, start: str = START, end: str = END) -> str:
     """Return the text of a README with what is between the markers replaced.
 
     Raises :class:`ValueError` unless both markers are there once, the end after the start.
     """
-    if readme.count(START) != 1 or readme.count(END) != 1 or readme.index(END) < readme.index(START):
-        raise ValueError(f"a README needs the lines {START} and {END} once, in this order")
-    before, rest = readme.split(START)
-    return f"{before}{START}\n\n{generated}\n\n{END}{rest.split(END)[1]}"
+    if readme.count(start) != 1 or readme.count(end) != 1 or readme.index(end) < readme.index(start):
+        raise ValueError(f"a README needs the lines {start} and {end} once, in this order")
+    before, rest = readme.split(start)
+    return f"{before}{start}\n\n{generated}\n\n{end}{rest.split(end)[1]}"
 
 
 def main(arguments: list[str]) -> int:
