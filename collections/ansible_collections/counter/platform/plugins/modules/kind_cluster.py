@@ -229,19 +229,23 @@ class Cluster:
             run([self._docker, "start", *stopped])
         self._wait_for_nodes()
 
-    def delete(self) -> None:
-        """Remove the cluster, its network, its kubeconfig and its marks.
-
-        This is all that ``kind delete cluster`` does, and the network besides; it works without kind.
-        """
+    def remove_nodes(self) -> None:
+        """Remove the nodes, the kubeconfig and the marks; the network stays, and whoever else is on it."""
         if not self._docker:
             raise CommandError(f"no docker daemon answers, so cluster {self.name} was left as it is; start it first")
         if nodes := [node.name for node in self.nodes()]:
             run([self._docker, "rm", "--force", "--volumes", *nodes])
-        if self.network_exists():
-            run([self._docker, "network", "rm", self.name])
         for path in (self._made, self.state_dir / "kind.json", self.kubeconfig):
             path.unlink(missing_ok=True)
+
+    def delete(self) -> None:
+        """Remove the cluster and its network.
+
+        This is all that ``kind delete cluster`` does, and the network besides; it works without kind.
+        """
+        self.remove_nodes()
+        if self.network_exists():
+            run([self._docker, "network", "rm", self.name])
 
     def _tell(self, line: str) -> None:
         if text := line.strip():
@@ -319,8 +323,10 @@ def main() -> None:
     try:
         action = decide(cluster, module.params["state"])
         if not module.check_mode:
-            if action in {"delete", "recreate"}:
+            if action == "delete":
                 cluster.delete()
+            if action == "recreate":
+                cluster.remove_nodes()
             if action in {"create", "recreate"}:
                 cluster.create()
             if action in {"start", "none"} and module.params["state"] == "present":
