@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pytest
 import urllib3
 from platform_cluster import ROOT, docker, wait_for
 from platform_run import Run, execute
 
 Headers = dict[str, str]
 Labels = dict[str, str]
+
+ARCHIVE = os.environ.get("LOG_STORE_ARCHIVE", "")
+"""Upstream's archive of Loki, a file; empty where there is none."""
+needs_loki = pytest.mark.skipif(not ARCHIVE, reason="needs Loki: LOG_STORE_ARCHIVE names no archive of it")
 
 
 def label() -> Labels:
@@ -143,9 +148,17 @@ class Machine:
         request = f"u.Request('http://127.0.0.1:3100{path}', headers={{'X-Scope-OrgID': '{tenant}'}})"
         return self.run("python3", "-c", f"import urllib.request as u; print(u.urlopen({request}).read().decode())")
 
-    def role(self, *arguments: str) -> Run:
-        """Run the role."""
-        return self.play("molecule/loki_host/converge.yml", *arguments)
+    def role(self, *arguments: str, parts: list[str] | None = None) -> Run:
+        """Run the role, or no more than the parts that are named."""
+        chosen = ["-e", json.dumps({"parts": parts})] if parts else []
+        return self.play("molecule/loki_host/converge.yml", *chosen, *arguments)
+
+    def rights(self, unit: str) -> tuple[bool, int, str]:
+        """Return of a unit's process whether it is root, its capabilities, and whether it may get no more."""
+        pid = self.run("systemctl", "show", "--property=MainPID", "--value", unit)
+        status = [line.split(":\t", 1) for line in self.run("cat", f"/proc/{pid}/status").splitlines() if ":\t" in line]
+        fields = dict(status)
+        return int(fields["Uid"].split()[0]) == 0, int(fields["CapEff"], 16), fields["NoNewPrivs"]
 
     def is_ready(self) -> bool:
         """Return whether Loki answers a client."""

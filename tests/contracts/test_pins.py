@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from typing import Any
 
@@ -116,11 +117,9 @@ def test_python_of_the_image_is_the_one_of_its_root() -> None:
     assert {"bookworm": "3.11", "trixie": "3.13"}[suite] == python
 
 
-def test_loki_is_built_in_the_releases_that_the_role_names() -> None:
-    role = ROOT / "roles/loki_host"
-    folders = sorted(path.parent for path in (role / "files").glob("*/go.mod"))
-    assert [path.name for path in folders] == load(role / "vars/main.yml")["_loki_host_recipes"]
-    for folder in folders:
-        required = re.findall(r"^\s*github.com/grafana/loki/v3 v(\S+)", (folder / "go.mod").read_text(), re.MULTILINE)
-        assert required == [folder.name]
-    assert load(role / "defaults/main.yml")["loki_host_version"] in {path.name for path in folders}
+def test_no_module_under_the_agpl_is_fetched_or_built() -> None:
+    # One decision says why; nothing else of the project names them.
+    modules = "github.com/grafana/(loki|grafana|tempo)"
+    listing = ["git", "grep", "--untracked", "--files-with-matches", "--extended-regexp", modules]
+    named = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert set(named) - {"tests/contracts/test_pins.py"} == {"docs/decisions.md"}

@@ -14,16 +14,18 @@ import pytest
 from contracts.project import COMMON, ROOT, load
 
 
+def ansible(*command: str) -> tuple[int, str]:
+    """Run one of Ansible's commands; return status and output in one line."""
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False
+    )
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
 def preflight(role: str, values: dict[str, Any]) -> tuple[int, str]:
     """Run a role's checks alone with values given on the command line; return status and output in one line."""
-    done = subprocess.run(
-        [
-            "ansible", "localhost", "-i", "inventories/local", "-m", "ansible.builtin.include_role",
-            "-a", f"name={role} tasks_from=preflight", "-e", json.dumps(values),
-        ],
-        cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    arguments = ["-a", f"name={role} tasks_from=preflight", "-e", json.dumps(values)]
+    return ansible("ansible", "localhost", "-i", "inventories/local", "-m", "ansible.builtin.include_role", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,47 @@ def test_name_that_no_host_could_have_is_refused(name: str) -> None:
     status, message = preflight("loki_instance", {"loki_instance_name": name})
     assert status != 0
     assert f"loki_instance_name is '{name}'; it has to be a name that a host may have" in message
+
+
+# Any file: the checks don't look into it.
+ARCHIVE = {"loki_host_archive": str(ROOT / "README.md"), "loki_host_archive_checksum": f"sha256:{'0' * 64}"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("loki_host_archive", "", "Loki is not fetched or built by itself"),
+        ("loki_host_archive", "/nowhere/loki.zip", "upstream's release archive loki-linux-amd64.zip, as a file on the"),
+        ("loki_host_archive_checksum", "", "as in sha256:HEX"),
+        ("loki_host_archive_checksum", "md5:0", "as in sha256:HEX"),
+        ("loki_host_retention", "12h", "no less than 24h"),
+        ("loki_host_disk_full_percent", 100, "they have to be from 50 to 99"),
+        ("loki_host_logins", [{"name": "a", "tenant": "b", "may": "delete"}], "which is push or query"),
+        ("loki_host_storage", "s3", "storage is filesystem, or s3 with both of the others"),
+        ("loki_host_certificate", "/nowhere.crt", "give both, as files on the controller"),
+    ],
+)
+def test_value_for_lokis_host_is_refused(variable: str, value: Any, remedy: str) -> None:
+    status, message = preflight("loki_host", {**ARCHIVE, variable: value})
+    assert status != 0
+    assert variable in message
+    assert (json.dumps(value) if isinstance(value, list) else str(value)) in message
+    assert remedy in message
+
+
+def test_values_for_lokis_host_are_not_refused() -> None:
+    for archive in (ARCHIVE["loki_host_archive"], "https://mirror.example/loki-linux-amd64.zip"):
+        status, message = preflight("loki_host", {**ARCHIVE, "loki_host_archive": archive})
+        assert status == 0, message
+
+
+def test_lokis_host_without_an_archive_is_refused_before_its_machine_is_made() -> None:
+    # Check mode, so that nothing would be made here if it were not refused.
+    status, message = ansible("ansible-playbook", "-i", "inventories/local", "playbooks/loki.yml", "--check")
+    assert status != 0, message
+    assert "loki_host_archive is ''" in message
+    assert "changed=0" in message
+    assert "TASK [container_engine" not in message
 
 
 @pytest.mark.parametrize("image", ["haproxy", "docker.io/library/haproxy:latest", "docker.io/library/haproxy:2 6"])

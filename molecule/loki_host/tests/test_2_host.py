@@ -1,39 +1,31 @@
-"""The host: how little its services may do, where secrets are, and that check mode tells the truth."""
+"""The host: its files and its disk, where programs and secrets go, and that check mode tells the truth."""
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import re
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
-from platform_loki import Machine
+from platform_cluster import wait_for
+from platform_loki import ARCHIVE, Machine, label
 
-EXPOSURE = 2.0
 SECRETS = Machine.secrets
 
 
-def test_unit_has_few_rights(machine: Machine) -> None:
-    report = machine.run("systemd-analyze", "security", "--no-pager", "loki.service")
-    (score,) = re.findall(r"Overall exposure level for loki.service: ([\d.]+)", report)
-    print(f"exposure of loki.service: {score}")
-    assert float(score) <= EXPOSURE, report
-
-
-@pytest.mark.parametrize("program", ["loki", "disk-guard"])
-def test_process_has_no_rights(machine: Machine, program: str) -> None:
-    unit = {"loki": "loki", "disk-guard": "loki-disk-guard"}[program]
-    pid = machine.run("systemctl", "show", "--property=MainPID", "--value", unit)
-    fields = dict(
-        line.split(":\t", 1) for line in machine.run("cat", f"/proc/{pid}/status").splitlines() if ":\t" in line
-    )
-    assert int(fields["Uid"].split()[0]) > 0
-    assert int(fields["CapEff"], 16) == 0
-    assert fields["NoNewPrivs"] == "1"
+def test_disk_guard_has_no_rights(machine: Machine) -> None:
+    assert machine.rights("loki-disk-guard") == (False, 0, "1")
 
 
 def test_files_are_for_those_who_need_them(machine: Machine) -> None:
     expected = {
         "/var/lib/loki": "700 loki",
-        "/etc/loki/environment": "600 root",
+        "/etc/loki": "755 root",
         "/etc/loki/tls": "700 root",
         "/etc/loki/tls/server.key": "600 root",
         "/etc/loki/push.htpasswd": "640 root",
@@ -62,48 +54,111 @@ def secrets_of(machine: Machine) -> list[str]:
 def test_secrets_are_in_no_output_and_no_log(machine: Machine) -> None:
     # Written anew, so that every task that knows a secret has something to tell.
     machine.run("rm", "/etc/loki/push.htpasswd", "/etc/loki/query.htpasswd", "/etc/loki/tls/server.key")
-    run = machine.role("--diff", "-vvv")
-    assert run.status == 0, run.output
-    assert run.recap("changed", machine.name) >= 3, run.output
+    played = machine.role("--diff", "-vvv", parts=["host", "secrets", "front", "restart"])
+    assert played.status == 0, played.output
+    assert played.recap("changed", machine.name) >= 3, played.output
     journal = machine.run("journalctl", "--no-pager", "--output=cat")
     for secret in secrets_of(machine):
-        assert secret not in run.output
+        assert secret not in played.output
         assert secret not in journal
-    machine.wait_ready()
 
 
-def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(machine: Machine) -> None:
-    before = machine.run("cat", "/etc/loki/loki.yml")
-    run = machine.role("--check", "--diff", "-e", "loki_host_streams_max=6000")
-    assert run.status == 0, run.output
-    assert "+  max_global_streams_per_user: 6000" in run.output
-    # The file; a restart follows from it.
-    assert run.recap("changed", machine.name) == 1, run.output
-    assert machine.run("cat", "/etc/loki/loki.yml") == before
-    assert machine.role("--check").recap("changed", machine.name) == 0
+def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(small_disk: tuple[Machine, str]) -> None:
+    host, device = small_disk
+    before = host.run("cat", "/etc/nginx/nginx.conf")
+    values = ["-e", f"loki_host_data_device={device}", "-e", "loki_host_ingestion_burst_mb=9"]
+    played = host.role("--check", "--diff", *values)
+    assert played.status == 0, played.output
+    assert "+        client_max_body_size 9m;" in played.output
+    # One file, or with Loki two, and nothing else; what reads them follows from it.
+    assert played.recap("changed", host.name) == (2 if ARCHIVE else 1), played.output
+    assert host.run("cat", "/etc/nginx/nginx.conf") == before
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        # Loki alone knows how long a duration may be.
-        (["loki_host_compaction_interval=99999999999h"], "failed to validate"),
-        (["loki_host_version=3.0.0"], "the role can build 3.6.15, 3.7.8"),
-        (["loki_host_retention=12h"], "no less than 24h"),
-        (["loki_host_disk_full_percent=100"], "they have to be from 50 to 99"),
-        (["loki_host_logins=[{name: a, tenant: b, may: delete}]"], "which is push or query"),
-        (["loki_host_storage=s3"], "storage is filesystem, or s3 with both of the others"),
-        (["loki_host_archive_url=https://mirror/loki.zip"], "set the checksum as in sha256:HEX"),
-        (["loki_host_certificate=/nowhere.crt"], "give both, as files on the controller"),
-    ],
-)
-def test_faulty_value_is_refused_and_what_runs_goes_on(machine: Machine, values: list[str], said: str) -> None:
-    pid = machine.run("systemctl", "show", "--property=MainPID", "--value", "loki")
-    before = machine.run("cat", "/etc/loki/loki.yml")
-    run = machine.role(*(option for value in values for option in ("-e", value)))
-    assert run.status != 0, run.output
-    assert said in run.message()
-    assert run.recap("changed", machine.name) == 0, run.output
-    assert machine.run("cat", "/etc/loki/loki.yml") == before
-    assert machine.run("systemctl", "show", "--property=MainPID", "--value", "loki") == pid
-    assert machine.is_ready()
+def test_files_that_a_killed_run_left_unread_are_read_by_the_next(machine: Machine) -> None:
+    machine.run("touch", "/usr/local/lib/loki/disk-guard", "/etc/nginx/nginx.conf")
+    played = machine.role(parts=["host", "restart"])
+    assert played.status == 0, played.output
+    (restarted,) = re.findall(r"TASK \[loki_host : Restart or reload them\] \*+\n((?:.+\n)+)", played.output)
+    assert re.findall(r"changed: .*item=(.*)\)", restarted) == ["loki-disk-guard", "nginx"]
+    assert played.recap("changed", machine.name) == 1, played.output
+
+
+@pytest.mark.parametrize("playbook", ["playbooks/loki_backup.yml", "playbooks/loki_restore.yml"])
+def test_backup_or_restore_without_a_file_is_refused(machine: Machine, playbook: str) -> None:
+    played = machine.play(playbook)
+    assert played.status != 0
+    assert "as in -e loki_host_backup=" in played.message()
+    assert played.recap("changed", machine.name) == 0
+
+
+def alerts(machine: Machine) -> str:
+    """Return what the guard has said at the priority alert."""
+    return machine.run("journalctl", "--unit=loki-disk-guard", "--priority=alert", "--no-pager", "--output=cat")
+
+
+@pytest.mark.usefixtures("backend")
+def test_full_disk_is_told_and_no_lines_are_taken(small_disk: tuple[Machine, str]) -> None:
+    host, _ = small_disk
+    pushed, labels = {200, 204}, label()
+    assert host.loki.push(["before"], labels) in pushed
+    size, used = map(int, host.run("df", "--output=size,used", "--block-size=1M", "/var/lib/loki").split()[-2:])
+    host.run("fallocate", f"--length={round(size * 0.91) - used}M", "/var/lib/loki/filler")
+    wait_for("the alert", lambda: "no more lines are taken" in alerts(host), 20)
+    assert host.loki.push(["refused"], labels) == 503
+    assert host.loki.request("GET", "/loki/api/v1/labels", "reader")[0] == 200, "it can still be read"
+    host.run("rm", "/var/lib/loki/filler")
+    wait_for("lines to be taken", lambda: host.loki.push(["after"], labels) in pushed, 20)
+
+
+def release(folder: Path, version: str) -> tuple[Path, str]:
+    """Make an archive as upstream's, of a program that knows its version and no more; return it and its checksum."""
+    archive = folder / version / "loki-linux-amd64.zip"
+    archive.parent.mkdir()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("loki-linux-amd64", f"#!/bin/sh\necho 'loki, version {version} (branch: none)'\n")
+    return archive, f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[str]:
+    """A server with what is in the test's folder: its URL."""
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+
+
+def test_program_of_an_archive_is_installed_below_its_release(machine: Machine, mirror: str, tmp_path: Path) -> None:
+    def install(archive: str, checksum: str) -> tuple[int, str]:
+        given = ["-e", f"loki_host_archive={archive}", "-e", f"loki_host_archive_checksum={checksum}"]
+        played = machine.role(*given, parts=["program"])
+        return played.status, played.message()
+
+    machine.run("rm", "--recursive", "--force", "/opt/loki/0.1.0", "/opt/loki/0.2.0")
+    file, checksum = release(tmp_path, "0.1.0")
+    status, message = install(str(file), f"sha256:{'0' * 64}")
+    assert status != 0
+    assert "did not match" in message
+    assert machine.run("find", "/opt", "-path", "*/0.1.0*") == ""
+    status, message = install(str(file), checksum)
+    assert status == 0, message
+    # Another release, from a URL, and the one before stays beside it.
+    _, checksum = release(tmp_path, "0.2.0")
+    status, message = install(f"{mirror}/0.2.0/loki-linux-amd64.zip", checksum)
+    assert status == 0, message
+    for version in ("0.1.0", "0.2.0"):
+        assert machine.run(f"/opt/loki/{version}/loki", "-version").startswith(f"loki, version {version}")
+
+
+@pytest.mark.soak
+def test_other_debian_release(other: Machine) -> None:
+    for changed in (True, False):
+        played = other.role()
+        assert played.status == 0, played.output
+        assert (played.recap("changed", other.name) > 0) is changed, played.output
+    services = ["loki-disk-guard", "nginx", "nftables"]
+    assert other.run("systemctl", "is-active", *services).split() == ["active"] * 3

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from platform_cluster import docker
-from platform_loki import Machine, label, selector
+from platform_loki import Machine, label, needs_loki, selector
 from platform_terraform import REGION, aws
+
+pytestmark = needs_loki
 
 SECRET = "the-secret-of-the-buckets-key"  # noqa: S105 # what is looked for in the output
 

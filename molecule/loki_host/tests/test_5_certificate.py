@@ -5,17 +5,20 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from platform_cluster import run
+from platform_cluster import run, wait_for
 from platform_loki import Machine
 
 
-def test_certificate_of_ones_own_is_served(other: Machine, tmp_path: Path) -> None:
+def test_certificate_of_ones_own_is_served(machine: Machine, tmp_path: Path) -> None:
     certificate, key = tmp_path / "given.crt", tmp_path / "given.key"
     run(
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2",
-        "-subj", f"/CN={other.name}", "-out", str(certificate), "-keyout", str(key),
+        "-subj", f"/CN={machine.name}", "-out", str(certificate), "-keyout", str(key),
     )  # fmt: skip
     given = ["-e", f"loki_host_certificate={certificate}", "-e", f"loki_host_certificate_key={key}"]
-    played = other.role(*given)
+    played = machine.role(*given, parts=["host", "front", "restart"])
     assert played.status == 0, played.output
-    assert ssl.get_server_certificate((other.loki.address, 443)).split() == certificate.read_text().split()
+    address = (machine.loki.address, 443)
+    given_lines = certificate.read_text().split()
+    # A reload is over a moment after it was asked for.
+    wait_for("the certificate", lambda: ssl.get_server_certificate(address).split() == given_lines, 10, every=0.2)
