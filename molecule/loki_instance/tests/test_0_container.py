@@ -80,6 +80,27 @@ def test_machine_that_was_stopped_is_started_and_kept() -> None:
     wait_for("systemd", running, 30)
 
 
+# A text that nobody gave before: the root and the image that belong to it are nowhere, as on a fresh machine.
+UNMADE = ["-e", "loki_instance_refresh=never"]
+
+
+def test_check_mode_announces_a_machine_whose_image_is_not_made_yet(another: str) -> None:
+    run = playbook("--check", *UNMADE, "-e", f"loki_instance_name={another}")
+    assert run.status == 0, run.output
+    assert f"{another} would be started from counter-platform/loki-machine:" in run.message()
+    assert docker("ps", "--all", "--quiet", f"--filter=name={another}") == ""
+
+
+def test_check_mode_keeps_the_machine_whose_newer_image_is_not_made_yet() -> None:
+    before = inspect()
+    run = playbook("--check", *UNMADE)
+    assert run.status == 0, run.output
+    assert f"{NAME} was made from {before['Config']['Image']} and is kept, with its logs" in run.message()
+    assert "would be started" not in run.message()
+    # The root and the image of a machine that would be new, and not the machine that is there.
+    assert run.recap("changed") == 2, run.output
+
+
 def test_newer_root_keeps_the_machine_and_says_so() -> None:
     docker("exec", NAME, "sh", "-c", "mkdir -p /var/lib/loki && echo old >/var/lib/loki/older")
     before = inspect()
