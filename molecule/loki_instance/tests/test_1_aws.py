@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from platform_run import Run, execute
 from platform_terraform import INPUTS, REGION, STATE_BUCKET, Aws, aws, provider_mirror
 
@@ -35,24 +36,35 @@ def instances(api: Aws) -> list[dict[str, object]]:
     return [instance for reservation in found for instance in reservation["Instances"]]
 
 
-def test_check_mode_tells_the_truth_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
+def promise_and_make(api: Aws) -> str:
+    """Run in check mode and then for real, compare the two, and return the address of the instance."""
+    promised = playbook(api, "--check", "--diff")
+    assert (promised.status, promised.recap("changed")) == (0, 1), promised.output
+    assert "aws_instance.loki" in promised.output
+    assert "host loki is" not in promised.output
+    assert not instances(api)
+
+    made = playbook(api)
+    assert (made.status, made.recap("changed")) == (0, 1), made.output
+    (instance,) = instances(api)
+    device = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol"
+    address = str(instance["PublicIpAddress"])
+    assert f"host loki is ec2-user@{address} by ssh with {device}" in made.message()
+    assert f"names loki.example.com {address}; environment molecule" in made.message()
+    assert {"Key": "Team", "Value": "observability"} in instance["Tags"]  # type: ignore[operator]
+    return address
+
+
+def test_check_mode_tells_what_is_made_and_the_plays_that_follow_get_it(tmp_path: Path) -> None:
+    with aws(tmp_path / "moto.log") as api:
+        promise_and_make(api)
+
+
+@pytest.mark.soak
+def test_second_run_changes_nothing_and_removal_removes_it_once(tmp_path: Path) -> None:
     absent = ["-e", "loki_instance_state=absent"]
     with aws(tmp_path / "moto.log") as api:
-        promised = playbook(api, "--check", "--diff")
-        assert (promised.status, promised.recap("changed")) == (0, 1), promised.output
-        assert "aws_instance.loki" in promised.output
-        assert "host loki is" not in promised.output
-        assert not instances(api)
-
-        made = playbook(api)
-        assert (made.status, made.recap("changed")) == (0, 1), made.output
-        (instance,) = instances(api)
-        device = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol"
-        address = instance["PublicIpAddress"]
-        assert f"host loki is ec2-user@{address} by ssh with {device}" in made.message()
-        assert f"names loki.example.com {address}; environment molecule" in made.message()
-        assert {"Key": "Team", "Value": "observability"} in instance["Tags"]  # type: ignore[operator]
-
+        address = promise_and_make(api)
         for mode in (["--check"], []):
             again = playbook(api, *mode)
             assert (again.status, again.recap("changed")) == (0, 0), again.output
