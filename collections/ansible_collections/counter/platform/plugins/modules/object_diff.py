@@ -77,7 +77,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     ]
     objects = {"apiVersion": "v1", "kind": "List", "items": params["definition"]}
     try:
-        run(command, stdin=json.dumps(objects).encode())
+        # Whatever a person looks at differences with, only the status is of use here.
+        run(command, stdin=json.dumps(objects).encode(), env={"KUBECTL_EXTERNAL_DIFF": ""})
     except CommandError:
         return {"changed": False, "differs": True}
     return {"changed": False, "differs": False}
