@@ -36,10 +36,10 @@ def checkout(reference: str) -> Iterator[Path]:
             subprocess.run([*git, "remove", "--force", str(target)], check=True)
 
 
-def run(checkout: Path, playbook: str, environment: str) -> tuple[float, float, int]:
+def run(checkout: Path, playbook: str, environment: str) -> tuple[float, float, list[str]]:
     """Run a playbook of a checkout on this checkout's environment.
 
-    Return its seconds, the seconds of processor time of all that it started itself, and what it changed.
+    Return its seconds, those of processor time of all that it started itself, and the tasks that changed something.
     """
     command = [
         str(ROOT / ".venv/bin/ansible-playbook"),
@@ -55,8 +55,8 @@ def run(checkout: Path, playbook: str, environment: str) -> tuple[float, float, 
     seconds, now = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} in {checkout} failed:\n{done.stdout[-3000:]}{done.stderr}")
-    (changed,) = re.findall(r"^localhost .*\bchanged=(\d+)", done.stdout, flags=re.MULTILINE)
-    return seconds, now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime, int(changed)
+    changed = re.findall(r"^TASK \[(.+)\] \**\n(?:changed: )", done.stdout, flags=re.MULTILINE)
+    return seconds, now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime, changed
 
 
 def measured(checkout: Path, playbook: str, environment: str) -> tuple[float, float]:
@@ -64,7 +64,7 @@ def measured(checkout: Path, playbook: str, environment: str) -> tuple[float, fl
     run(checkout, playbook, environment)
     seconds, processor, changed = run(checkout, playbook, environment)
     if changed:
-        sys.exit(f"{playbook} in {checkout} changed {changed} again, so its time says nothing")
+        sys.exit(f"{playbook} in {checkout} changed something again, so its time says nothing: {', '.join(changed)}")
     return seconds, processor
 
 
