@@ -181,9 +181,8 @@ def check_probes(objects: list[Object]) -> None:
         for container in containers(pod):
             known = {port[key] for port in container.get("ports", []) for key in ("name", "containerPort")}
             for name, probe in probes(container).items():
-                assert "exec" in probe or probe["httpGet"]["port"] in known, (
-                    f"{workload['metadata']['name']}: {name} asks a closed port"
-                )
+                way = probe.get("httpGet") or probe.get("tcpSocket")
+                assert way is None or way["port"] in known, f"{workload['metadata']['name']}: {name} asks a closed port"
 
 
 def check_cpu_requests(objects: list[Object]) -> None:

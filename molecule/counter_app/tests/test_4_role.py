@@ -40,7 +40,7 @@ def test_rollout_that_does_not_end_says_why_and_takes_nothing_away(cluster: Clus
     assert run.seconds < 120
     message = run.message()
     assert "The service was not ready within 10 s (counter_app_wait_seconds)" in message
-    assert "Wait until every pod is the new one and ready" in message
+    assert "This did not come: deployment/counter: " in message
     assert "Insufficient cpu" in message
     assert "Its last log lines" in message
     assert '"path": "/"' in message, "no line of the service's log"

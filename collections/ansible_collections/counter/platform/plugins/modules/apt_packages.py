@@ -41,6 +41,7 @@ missing:
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
@@ -79,13 +80,16 @@ def outdated(names: list[str], release: str) -> list[str]:
     return sorted(planned.intersection(names))
 
 
+ARGUMENTS: dict[str, Any] = {
+    "names": {"type": "list", "elements": "str", "required": True},
+    "target_release": {"type": "str"},
+}
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={
-            "names": {"type": "list", "elements": "str", "required": True},
-            "target_release": {"type": "str"},
-        },
+        argument_spec=ARGUMENTS,
         supports_check_mode=True,
     )
     names: list[str] = module.params["names"]

@@ -228,46 +228,59 @@ class Builder:
         return held in daemon_ids(archive)
 
 
-def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "images": {
+AS_ROOT = True
+
+ARGUMENTS: dict[str, Any] = {
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "tag": {"type": "str"},
+            "dockerfile": {"type": "path", "required": True},
+            "files": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
+                "default": [],
                 "options": {
-                    "name": {"type": "str", "required": True},
-                    "tag": {"type": "str"},
-                    "dockerfile": {"type": "path", "required": True},
-                    "files": {
-                        "type": "list",
-                        "elements": "dict",
-                        "default": [],
-                        "options": {
-                            "path": {"type": "path", "required": True},
-                            "dest": {"type": "str", "required": True},
-                            "key": {"type": "str", "no_log": False},
-                        },
-                    },
-                    "build_args": {"type": "dict", "default": {}},
-                    "base_archives": {"type": "list", "elements": "path", "default": []},
-                    "load": {"type": "bool", "default": False},
+                    "path": {"type": "path", "required": True},
+                    "dest": {"type": "str", "required": True},
+                    "key": {"type": "str", "no_log": False},
                 },
             },
-            "docker": {"type": "str", "required": True},
-            "cache": {"type": "path", "required": True},
+            "build_args": {"type": "dict", "default": {}},
+            "base_archives": {"type": "list", "elements": "path", "default": []},
+            "load": {"type": "bool", "default": False},
         },
-        supports_check_mode=True,
-    )
-    builder = Builder(module.params["docker"], Path(module.params["cache"]), check_mode=module.check_mode)
+    },
+    "docker": {"type": "str", "required": True},
+    "cache": {"type": "path", "required": True},
+}
+
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Build and load the images that cache and daemon lack, and return what RETURN says of all.
+
+    When one cannot be built: ``failed``, ``msg`` with its name, and the ``results`` before it.
+    """
+    builder = Builder(params["docker"], Path(params["cache"]), check_mode=check_mode)
     results: list[dict[str, Any]] = []
-    for wanted in module.params["images"]:
+    for wanted in params["images"]:
         try:
             results.append(builder.ensure(wanted))
         except (CommandError, OSError) as error:
-            module.fail_json(msg=f"cannot build the image {wanted['name']}: {error}", results=results)
-    module.exit_json(changed=any(result["changed"] for result in results), results=results)
+            return {"failed": True, "msg": f"cannot build the image {wanted['name']}: {error}", "results": results}
+    return {"changed": any(result["changed"] for result in results), "results": results}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    result = ensure(module.params, check_mode=module.check_mode)
+    if "failed" in result:
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

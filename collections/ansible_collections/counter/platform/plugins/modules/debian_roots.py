@@ -165,29 +165,30 @@ def removals(root: dict[str, Any]) -> list[str]:
     return [*LEFT_OVER, *root["remove"]]
 
 
-def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "roots": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "suite": {"type": "str", "required": True},
-                    "packages": {"type": "list", "elements": "str", "required": True},
-                    "newer": {"type": "dict", "default": {}},
-                    "remove": {"type": "list", "elements": "str", "default": []},
-                },
-            },
-            "refresh": {"type": "str", "required": True},
-            "check_valid_until": {"type": "bool", "default": True},
-            "cache": {"type": "path", "required": True},
+ARGUMENTS: dict[str, Any] = {
+    "roots": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "suite": {"type": "str", "required": True},
+            "packages": {"type": "list", "elements": "str", "required": True},
+            "newer": {"type": "dict", "default": {}},
+            "remove": {"type": "list", "elements": "str", "default": []},
         },
-        supports_check_mode=True,
-    )
-    params = module.params
+    },
+    "refresh": {"type": "str", "required": True},
+    "check_valid_until": {"type": "bool", "default": True},
+    "cache": {"type": "path", "required": True},
+}
+
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Make the roots that the cache lacks, and return what RETURN says of all.
+
+    When one cannot be made: ``failed``, ``msg`` with its name, and the ``results`` before it.
+    """
     cache = Path(params["cache"])
     store = ArtifactStore(cache)
     results: list[dict[str, Any]] = []
@@ -202,11 +203,20 @@ def main() -> None:
             check_valid_until=params["check_valid_until"],
         )
         try:
-            changed = store.ensure(name, key, make, check_mode=module.check_mode)
+            changed = store.ensure(name, key, make, check_mode=check_mode)
         except (CommandError, OSError) as error:
-            module.fail_json(msg=f"cannot make the Debian root {name}: {error}", results=results)
+            return {"failed": True, "msg": f"cannot make the Debian root {name}: {error}", "results": results}
         results.append({"name": name, "path": str(store.path(name, key) / "root.tar"), "key": key, "changed": changed})
-    module.exit_json(changed=any(result["changed"] for result in results), results=results)
+    return {"changed": any(result["changed"] for result in results), "results": results}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    result = ensure(module.params, check_mode=module.check_mode)
+    if "failed" in result:
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

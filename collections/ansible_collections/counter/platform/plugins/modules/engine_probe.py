@@ -121,19 +121,21 @@ def try_privileged(client: str) -> str:
     return output.strip()
 
 
-def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "search_path": {
-                "type": "list",
-                "elements": "str",
-                "default": ["/usr/bin", "/usr/local/bin", "/bin"],
-            }
-        },
-        supports_check_mode=True,
-    )
+AS_ROOT = True
+
+ARGUMENTS: dict[str, Any] = {
+    "search_path": {
+        "type": "list",
+        "elements": "str",
+        "default": ["/usr/bin", "/usr/local/bin", "/bin"],
+    }
+}
+
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Return what RETURN says; the same in check mode."""
     result: dict[str, Any] = {
+        "changed": False,
         "client": "",
         "client_version": "",
         "server_version": "",
@@ -142,7 +144,7 @@ def main() -> None:
         "cgroup_version": 0,
         "reason": "",
     }
-    result.update(choose_client(module.params["search_path"]))
+    result.update(choose_client(params["search_path"]))
     if result["client"]:
         try:
             result["cgroup_version"] = int(run([result["client"], "info", "--format", "{{.CgroupVersion}}"]))
@@ -150,7 +152,13 @@ def main() -> None:
             result["privileged"] = True
         except CommandError as error:
             result["reason"] = str(error)
-    module.exit_json(changed=False, **result)
+    return result
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module.exit_json(**ensure(module.params, check_mode=module.check_mode))
 
 
 if __name__ == "__main__":

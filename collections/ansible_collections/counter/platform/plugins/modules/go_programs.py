@@ -73,6 +73,7 @@ key:
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import (
@@ -83,23 +84,23 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 )
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "source": {"type": "path", "required": True},
+    "packages": {"type": "list", "elements": "str", "default": ["tool"]},
+    "rename": {"type": "dict", "default": {}},
+    "tags": {"type": "list", "elements": "str", "default": []},
+    "stamps": {"type": "dict", "default": {}},
+    "go": {"type": "path", "required": True},
+    "cache": {"type": "path", "required": True},
+}
 
-def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "source": {"type": "path", "required": True},
-            "packages": {"type": "list", "elements": "str", "default": ["tool"]},
-            "rename": {"type": "dict", "default": {}},
-            "tags": {"type": "list", "elements": "str", "default": []},
-            "stamps": {"type": "dict", "default": {}},
-            "go": {"type": "path", "required": True},
-            "cache": {"type": "path", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Compile what ``params`` describe unless the cache has it, and return what RETURN says of it.
+
+    Raises :class:`CommandError` when the compiler is not there or fails, :class:`OSError` when a file cannot be read.
+    """
     name: str = params["name"]
     source, cache, go = Path(params["source"]), Path(params["cache"]), params["go"]
     flags = [
@@ -132,23 +133,30 @@ def main() -> None:
         for old, new in params["rename"].items():
             (folder / old).rename(folder / new)
 
+    if shutil.which(go) is None:
+        raise CommandError(f"the go command {go} is not there; `make venv` installs it")
+    key = digest_of(
+        {
+            "source": digest_of_tree(source),
+            "compiler": run([go, "env", "GOVERSION", "GOOS", "GOARCH"], env=environment),
+            "flags": flags,
+            "packages": params["packages"],
+            "rename": params["rename"],
+        }
+    )
     store = ArtifactStore(cache)
+    changed = store.ensure(name, key, compile_into, check_mode=check_mode)
+    return {"changed": changed, "path": str(store.path(name, key)), "key": key}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        if shutil.which(go) is None:
-            module.fail_json(msg=f"{name}: the go command {go} is not there; `make venv` installs it")
-        key = digest_of(
-            {
-                "source": digest_of_tree(source),
-                "compiler": run([go, "env", "GOVERSION", "GOOS", "GOARCH"], env=environment),
-                "flags": flags,
-                "packages": params["packages"],
-                "rename": params["rename"],
-            }
-        )
-        changed = store.ensure(name, key, compile_into, check_mode=module.check_mode)
+        result = ensure(module.params, check_mode=module.check_mode)
     except (CommandError, OSError) as error:
-        module.fail_json(msg=f"cannot compile {name}: {error}")
-    module.exit_json(changed=changed, path=str(store.path(name, key)), key=key)
+        module.fail_json(msg=f"cannot compile {module.params['name']}: {error}")
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

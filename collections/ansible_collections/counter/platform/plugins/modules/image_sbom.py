@@ -55,6 +55,7 @@ path:
 import tarfile
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.archives import image_manifest
@@ -129,31 +130,43 @@ def document(image: str, identity: str, contents: list[PackageURL]) -> str:
     return JsonV1Dot6(bom).output_as_string(indent=2)
 
 
-def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "image": {"type": "str", "required": True},
-            "id": {"type": "str", "required": True},
-            "archive": {"type": "path", "required": True},
-            "cache": {"type": "path", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    name, image, identity = (module.params[option] for option in ("name", "image", "id"))
-    store = ArtifactStore(Path(module.params["cache"]))
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "image": {"type": "str", "required": True},
+    "id": {"type": "str", "required": True},
+    "archive": {"type": "path", "required": True},
+    "cache": {"type": "path", "required": True},
+}
+
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Write the bill of materials unless the cache has it, and return what RETURN says of it.
+
+    Raises :class:`CommandError` when the archive cannot be read.
+    """
+    name, image, identity = (params[option] for option in ("name", "image", "id"))
+    store = ArtifactStore(Path(params["cache"]))
     key = digest_of({"image": image, "id": identity})
 
     def write(folder: Path) -> None:
-        contents = packages(descriptions(Path(module.params["archive"])))
+        contents = packages(descriptions(Path(params["archive"])))
         (folder / "sbom.cdx.json").write_text(document(image, identity, contents))
 
     try:
-        changed = store.ensure(name, key, write, check_mode=module.check_mode)
+        changed = store.ensure(name, key, write, check_mode=check_mode)
     except (CommandError, OSError, tarfile.TarError, KeyError) as error:
-        module.fail_json(msg=f"cannot write the bill of materials of {image}: {error!r}")
-    module.exit_json(changed=changed, path=str(store.path(name, key) / "sbom.cdx.json"))
+        raise CommandError(f"cannot write the bill of materials of {image}: {error!r}") from error
+    return {"changed": changed, "path": str(store.path(name, key) / "sbom.cdx.json")}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        result = ensure(module.params, check_mode=module.check_mode)
+    except CommandError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

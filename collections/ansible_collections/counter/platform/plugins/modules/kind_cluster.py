@@ -38,7 +38,7 @@ options:
     type: path
     required: true
   owner:
-    description: Number of the user who shall own the kubeconfig.
+    description: Number of the user to whom alone the kubeconfig and its folder shall belong.
     type: int
   wait_seconds:
     description: How long the cluster may take to become ready.
@@ -88,6 +88,7 @@ action:
 
 import json
 import os
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,19 +160,30 @@ class Cluster:
 
     def gateway(self) -> str:
         """Return the machine's IPv4 address on the cluster's network; an empty text where there is no such network."""
-        if not self.network_exists():
+        if not self._docker:
             return ""
-        (network,) = json.loads(run([self._docker, "network", "inspect", self.name]))
+        try:
+            (network,) = json.loads(run([self._docker, "network", "inspect", self.name]))
+        except CommandError:
+            return ""
         addresses = [config["Gateway"] for config in network["IPAM"]["Config"] if "Gateway" in config]
         return next((address for address in addresses if ":" not in address), "")
 
-    def give_to(self, owner: int, *, check_mode: bool) -> bool:
-        """Make ``owner`` the kubeconfig's owner, unless in check mode; return whether it was somebody else's."""
-        if not self.kubeconfig.exists() or self.kubeconfig.stat().st_uid == owner:
-            return False
+    def make_private(self, owner: int, *, check_mode: bool) -> bool:
+        """Give the kubeconfig and its folder to ``owner`` and to nobody else, unless in check mode.
+
+        Return whether they were anybody else's.
+        """
+        wrong = [
+            (path, mode)
+            for path, mode in ((self.kubeconfig.parent, 0o700), (self.kubeconfig, 0o600))
+            if path.exists() and (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) != (owner, mode)
+        ]
         if not check_mode:
-            os.chown(self.kubeconfig, owner, -1)
-        return True
+            for path, mode in wrong:
+                os.chown(path, owner, -1)
+                path.chmod(mode)
+        return bool(wrong)
 
     def wanted(self) -> dict[str, Any]:
         """Return kind's whole configuration for this cluster."""
@@ -198,7 +210,8 @@ class Cluster:
 
     def create(self) -> None:
         """Make the cluster and write the mark last, so that an interrupted creation has none."""
-        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self.kubeconfig.parent, self.state_dir):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._made.unlink(missing_ok=True)
         configuration = self.state_dir / "kind.json"
         configuration.write_text(json.dumps(self.wanted(), indent=2))
@@ -212,7 +225,7 @@ class Cluster:
             f"--wait={self._wait_seconds}s",
         ]
         follow(command, self._tell, env=self._environment)
-        self._wait_for_nodes()
+        self.wait_for_nodes()
         # Later there are pods of others, whose faults must not keep a run from mending them. Now there are the
         # cluster's own, and whatever starts before its proxy and its DNS fails at first and is backed off.
         self._wait("the cluster's own pods", "rollout", "status", "--namespace=kube-system", "daemonset,deployment")
@@ -221,13 +234,9 @@ class Cluster:
         self._made.write_text(json.dumps({"config": digest_of(self.wanted()), "nodes": nodes}))
 
     def start(self) -> None:
-        """Start stopped nodes and wait until the API answers and the nodes are ready.
-
-        Running nodes are waited for too: the daemon starts them itself when it is started.
-        """
-        if stopped := [node.name for node in self.nodes() if not node.running]:
-            run([self._docker, "start", *stopped])
-        self._wait_for_nodes()
+        """Start stopped nodes and wait until the API answers and the nodes are ready."""
+        run([self._docker, "start", *(node.name for node in self.nodes() if not node.running)])
+        self.wait_for_nodes()
 
     def remove_nodes(self) -> None:
         """Remove the nodes, the kubeconfig and the marks; the network stays, and whoever else is on it."""
@@ -251,7 +260,8 @@ class Cluster:
         if text := line.strip():
             self._progress(text)
 
-    def _wait_for_nodes(self) -> None:
+    def wait_for_nodes(self) -> None:
+        """Wait until the API answers and the nodes are ready."""
         self._wait("the nodes", "wait", "--for=condition=Ready", "node", "--all")
 
     def _wait(self, what: str, *command: str) -> None:
@@ -299,54 +309,70 @@ def decide(cluster: Cluster, state: str) -> str:
     return "none" if all(node.running for node in nodes) else "start"
 
 
+AS_ROOT = True
+
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "image": {"type": "str"},
+    "config": {"type": "dict", "default": {}},
+    "state_dir": {"type": "path", "required": True},
+    "kubeconfig": {"type": "path", "required": True},
+    "owner": {"type": "int"},
+    "wait_seconds": {"type": "int", "default": 300},
+    "kind": {"type": "str"},
+    "docker": {"type": "str", "required": True},
+    "cache": {"type": "path", "required": True},
+}
+
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Make the cluster what ``params`` ask for, and return what RETURN says of it.
+
+    Raises :class:`CommandError` or :class:`OSError` when it cannot be, or must not be.
+    """
+    cluster = Cluster(params)
+    owner: int | None = params["owner"]
+    state: str = params["state"]
+    action = decide(cluster, state)
+    if not check_mode:
+        if action == "delete":
+            cluster.delete()
+        if action == "recreate":
+            cluster.remove_nodes()
+        if action in {"create", "recreate"}:
+            cluster.create()
+        if action == "start":
+            cluster.start()
+    if action == "none" and state == "present":
+        # The daemon starts nodes itself when it is started.
+        cluster.wait_for_nodes()
+    given = owner is not None and cluster.make_private(owner, check_mode=check_mode)
+    before = {"none": "as wanted", "create": "absent", "recreate": "half made", "start": "stopped", "delete": "present"}
+    return {
+        "changed": action != "none" or given,
+        "nodes": [node.name for node in cluster.nodes()],
+        "gateway": cluster.gateway(),
+        "action": action,
+        "diff": {
+            "before": f"{cluster.name}: {before[action]}\n",
+            "after": f"{cluster.name}: {'as wanted' if action == 'none' else state}\n",
+        },
+    }
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "image": {"type": "str"},
-            "config": {"type": "dict", "default": {}},
-            "state_dir": {"type": "path", "required": True},
-            "kubeconfig": {"type": "path", "required": True},
-            "owner": {"type": "int"},
-            "wait_seconds": {"type": "int", "default": 300},
-            "kind": {"type": "str"},
-            "docker": {"type": "str", "required": True},
-            "cache": {"type": "path", "required": True},
-        },
+        argument_spec=ARGUMENTS,
         required_if=[("state", "present", ["image", "kind"])],
         supports_check_mode=True,
     )
-    cluster = Cluster(module.params)
-    owner: int | None = module.params["owner"]
     try:
-        action = decide(cluster, module.params["state"])
-        if not module.check_mode:
-            if action == "delete":
-                cluster.delete()
-            if action == "recreate":
-                cluster.remove_nodes()
-            if action in {"create", "recreate"}:
-                cluster.create()
-            if action in {"start", "none"} and module.params["state"] == "present":
-                cluster.start()
-        given = owner is not None and cluster.give_to(owner, check_mode=module.check_mode)
-        nodes = [node.name for node in cluster.nodes()]
-        gateway = cluster.gateway()
+        result = ensure(module.params, check_mode=module.check_mode)
     except (CommandError, OSError) as error:
         module.fail_json(msg=str(error))
-    state = {"none": "as wanted", "create": "absent", "recreate": "half made", "start": "stopped", "delete": "present"}
-    module.exit_json(
-        changed=action != "none" or given,
-        nodes=nodes,
-        gateway=gateway,
-        action=action,
-        diff={
-            "before": f"{cluster.name}: {state[action]}\n",
-            "after": f"{cluster.name}: {'as wanted' if action == 'none' else module.params['state']}\n",
-        },
-    )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -105,42 +105,53 @@ class NodeRuntime:
             raise CommandError(f"importing {archive} failed: {done.stderr.decode(errors='replace').strip()}")
 
 
-def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "nodes": {"type": "list", "elements": "str", "required": True},
-            "images": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "image": {"type": "str", "required": True},
-                    "id": {"type": "str", "required": True},
-                    "archive": {"type": "path", "required": True},
-                },
-            },
-            "docker": {"type": "str", "required": True},
+AS_ROOT = True
+
+ARGUMENTS: dict[str, Any] = {
+    "nodes": {"type": "list", "elements": "str", "required": True},
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "image": {"type": "str", "required": True},
+            "id": {"type": "str", "required": True},
+            "archive": {"type": "path", "required": True},
         },
-        supports_check_mode=True,
-    )
+    },
+    "docker": {"type": "str", "required": True},
+}
+
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Load the images that a node lacks, and return what RETURN says.
+
+    Raises :class:`CommandError`, with the image's and the node's name, when that fails.
+    """
     loaded: list[str] = []
-    for node in module.params["nodes"]:
-        runtime = NodeRuntime(module.params["docker"], node)
-        for entry in module.params["images"]:
+    for node in params["nodes"]:
+        runtime = NodeRuntime(params["docker"], node)
+        for entry in params["images"]:
             try:
                 if entry["id"] and runtime.config_digest(entry["image"]) == entry["id"]:
                     continue
-                if not module.check_mode:
+                if not check_mode:
                     runtime.load(Path(entry["archive"]))
             except (CommandError, OSError) as error:
-                module.fail_json(msg=f"cannot load {entry['image']} into {node}: {error}")
+                raise CommandError(f"cannot load {entry['image']} into {node}: {error}") from error
             loaded.append(f"{node} {entry['image']}")
-    module.exit_json(
-        changed=bool(loaded),
-        loaded=loaded,
-        diff={"before": "", "after": "".join(f"{line}\n" for line in loaded)},
-    )
+    diff = {"before": "", "after": "".join(f"{line}\n" for line in loaded)}
+    return {"changed": bool(loaded), "loaded": loaded, "diff": diff}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        result = ensure(module.params, check_mode=module.check_mode)
+    except CommandError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

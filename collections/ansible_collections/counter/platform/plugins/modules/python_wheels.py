@@ -69,31 +69,32 @@ key:
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "project": {"type": "path", "required": True},
+    "installer_groups": {"type": "list", "elements": "str", "default": []},
+    "python_version": {"type": "str", "required": True},
+    "platforms": {
+        "type": "list",
+        "elements": "str",
+        "default": ["manylinux_2_28_x86_64", "manylinux2014_x86_64"],
+    },
+    "bin_dir": {"type": "path", "required": True},
+    "cache": {"type": "path", "required": True},
+}
 
-def main() -> None:
-    """Entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "project": {"type": "path", "required": True},
-            "installer_groups": {"type": "list", "elements": "str", "default": []},
-            "python_version": {"type": "str", "required": True},
-            "platforms": {
-                "type": "list",
-                "elements": "str",
-                "default": ["manylinux_2_28_x86_64", "manylinux2014_x86_64"],
-            },
-            "bin_dir": {"type": "path", "required": True},
-            "cache": {"type": "path", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Fetch the wheels unless the cache has them, and return what RETURN says of them.
+
+    Raises :class:`CommandError` when uv or pip fails, :class:`OSError` when a file cannot be written.
+    """
     name: str = params["name"]
     cache, tools = Path(params["cache"]), Path(params["bin_dir"])
     progress = Progress(cache, f"wheels {name}")
@@ -116,43 +117,50 @@ def main() -> None:
             env={"UV_CACHE_DIR": str(cache / "uv")},
         )
 
+    requirements = export([])
+    everything = export(params["installer_groups"])
+
+    def download(folder: Path) -> None:
+        wanted = folder / "everything.txt"
+        wanted.write_text(everything)
+        command = [
+            str(tools / "python"),
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--require-hashes",
+            "--only-binary=:all:",
+            f"--python-version={params['python_version']}",
+            *(f"--platform={platform}" for platform in [*params["platforms"], "any"]),
+            f"--dest={folder}",
+            f"--requirement={wanted}",
+        ]
+        follow(command, lambda line: progress(line.strip()[:100]))
+        wanted.unlink()
+        (folder / "requirements.txt").write_text(requirements)
+
+    key = digest_of(
+        {
+            "requirements": requirements,
+            "everything": everything,
+            "python": params["python_version"],
+            "platforms": params["platforms"],
+        }
+    )
     store = ArtifactStore(cache)
+    changed = store.ensure(name, key, download, check_mode=check_mode)
+    return {"changed": changed, "path": str(store.path(name, key)), "key": key}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        requirements = export([])
-        everything = export(params["installer_groups"])
-
-        def download(folder: Path) -> None:
-            wanted = folder / "everything.txt"
-            wanted.write_text(everything)
-            command = [
-                str(tools / "python"),
-                "-m",
-                "pip",
-                "download",
-                "--no-deps",
-                "--require-hashes",
-                "--only-binary=:all:",
-                f"--python-version={params['python_version']}",
-                *(f"--platform={platform}" for platform in [*params["platforms"], "any"]),
-                f"--dest={folder}",
-                f"--requirement={wanted}",
-            ]
-            follow(command, lambda line: progress(line.strip()[:100]))
-            wanted.unlink()
-            (folder / "requirements.txt").write_text(requirements)
-
-        key = digest_of(
-            {
-                "requirements": requirements,
-                "everything": everything,
-                "python": params["python_version"],
-                "platforms": params["platforms"],
-            }
-        )
-        changed = store.ensure(name, key, download, check_mode=module.check_mode)
+        result = ensure(module.params, check_mode=module.check_mode)
     except (CommandError, OSError) as error:
-        module.fail_json(msg=f"cannot fetch the wheels {name}: {error}")
-    module.exit_json(changed=changed, path=str(store.path(name, key)), key=key)
+        module.fail_json(msg=f"cannot fetch the wheels {module.params['name']}: {error}")
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -264,15 +264,27 @@ def test_the_state_folder_is_private(scene: Scene, run_module: RunModule) -> Non
     assert stat.S_IMODE(scene.state_dir.stat().st_mode) == 0o700
 
 
-def test_the_kubeconfig_is_given_to_its_owner(scene: Scene, run_module: RunModule) -> None:
-    assert not scene.cluster().give_to(65532, check_mode=False), "there is none yet"
+def test_kubeconfig_and_its_folder_belong_to_their_owner_alone(scene: Scene) -> None:
+    cluster = scene.cluster(kubeconfig=str(scene.state_dir / "kubeconfig"))
+    assert not cluster.make_private(os.getuid(), check_mode=False), "there is nothing yet"
+    cluster.state_dir.mkdir(mode=0o755)
+    cluster.kubeconfig.write_text("")
+    cluster.kubeconfig.chmod(0o644)
+    paths = {cluster.state_dir: 0o700, cluster.kubeconfig: 0o600}
+    assert cluster.make_private(os.getuid(), check_mode=True)
+    assert stat.S_IMODE(cluster.kubeconfig.stat().st_mode) == 0o644
+    for owner in (os.getuid(), 65532):
+        assert cluster.make_private(owner, check_mode=False)
+        assert not cluster.make_private(owner, check_mode=False)
+        for path, mode in paths.items():
+            assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (owner, mode)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_nodes_that_run_are_waited_for(scene: Scene, run_module: RunModule, check: bool) -> None:
+    """The daemon starts nodes itself when it is started. This one has no kubectl that could say it is ready."""
     scene.mark(scene.node(running=True))
-    scene.kubeconfig.write_text("")
-    assert run_module("kind_cluster", scene.params | {"owner": 65532}, check=True)["changed"]
-    assert scene.kubeconfig.stat().st_uid == os.getuid()
-    assert not run_module("kind_cluster", scene.params | {"owner": os.getuid()}, check=True)["changed"]
-    assert scene.cluster().give_to(65532, check_mode=False)
-    assert scene.kubeconfig.stat().st_uid == 65532
+    assert "the nodes were not ready within 1 s" in run_module("kind_cluster", scene.params, check=check)["msg"]
 
 
 def test_the_gateway_is_the_machines_address_on_the_clusters_network(scene: Scene) -> None:

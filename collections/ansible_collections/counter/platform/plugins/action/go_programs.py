@@ -1,0 +1,1 @@
+../plugin_utils/ask_here.py

@@ -1,0 +1,169 @@
+#!/usr/bin/python
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Wait until workloads are rolled out, and show what their pods went through where they are not."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout
+short_description: Wait for the rollout of workloads, for conditions and for an answer
+description:
+  - Waits for all of it at the same time. Where something does not come in time, the namespace's last events and the
+    pods' last log lines are in the error.
+  - Changes nothing. Check mode asks once.
+options:
+  kubectl:
+    description: The kubectl command.
+    type: path
+    required: true
+  kubeconfig:
+    description: The kubeconfig.
+    type: path
+    required: true
+  namespace:
+    description: The namespace of all objects.
+    type: str
+    required: true
+  workloads:
+    description: Deployments, StatefulSets and DaemonSets that have to be rolled out; C(KIND/NAME) each.
+    type: list
+    elements: str
+    required: true
+  conditions:
+    description: Conditions that have to be true, by object; C(KIND/NAME) each.
+    type: dict
+    default: {}
+  url:
+    description: An address that has to answer a GET request with status 200.
+    type: str
+  selector:
+    description: Label selector of the pods whose log lines an error shows.
+    type: str
+    required: true
+  timeout:
+    description: Seconds that all of it may take.
+    type: int
+    required: true
+author: counter-platform contributors
+"""
+
+EXAMPLES = r"""
+- name: Wait for the rollout
+  counter.platform.rollout:
+    kubectl: .state/local/bin/kubectl
+    kubeconfig: .state/local/kubeconfig
+    namespace: counter
+    workloads: [deployment/counter]
+    conditions: {horizontalpodautoscaler/counter: ScalingActive}
+    url: http://127.0.0.1:8080/readyz
+    selector: app.kubernetes.io/name=counter
+    timeout: 120
+"""
+
+RETURN = "{}"
+
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+
+LAST_EVENTS = 15
+LAST_LINES = 10
+
+ARGUMENTS: dict[str, Any] = {
+    "kubectl": {"type": "path", "required": True},
+    "kubeconfig": {"type": "path", "required": True},
+    "namespace": {"type": "str", "required": True},
+    "workloads": {"type": "list", "elements": "str", "required": True},
+    "conditions": {"type": "dict", "default": {}},
+    "url": {"type": "str"},
+    "selector": {"type": "str", "required": True},
+    "timeout": {"type": "int", "required": True},
+}
+
+
+class Rollout:
+    """What is waited for, in one namespace."""
+
+    def __init__(self, params: dict[str, Any], timeout: int) -> None:
+        self._params = params
+        self._timeout = timeout
+        self._kubectl = [
+            params["kubectl"],
+            f"--kubeconfig={params['kubeconfig']}",
+            f"--namespace={params['namespace']}",
+        ]
+
+    def missing(self) -> list[str]:
+        """Wait, and return what did not come in time."""
+        waits: list[Callable[[], str]] = [
+            partial(self._wait, name, "rollout", "status", name) for name in self._params["workloads"]
+        ]
+        for name, condition in self._params["conditions"].items():
+            waits.append(partial(self._wait, f"{condition} of {name}", "wait", name, f"--for=condition={condition}"))
+        if self._params["url"]:
+            waits.append(self._wait_for_answer)
+        with ThreadPoolExecutor(len(waits) or 1) as pool:
+            return [text for text in pool.map(lambda wait: wait(), waits) if text]
+
+    def evidence(self) -> str:
+        """Return the namespace's last events and the pods' last log lines."""
+        events = self._try("get", "events", "--sort-by=.lastTimestamp").splitlines()[-LAST_EVENTS:]
+        logs = self._try(
+            "logs", f"--selector={self._params['selector']}", "--all-containers", "--prefix", f"--tail={LAST_LINES}"
+        )
+        return "\n".join(["Its events:", *events, "Its last log lines:", logs])
+
+    def _wait(self, what: str, *command: str) -> str:
+        try:
+            run([*self._kubectl, *command, f"--timeout={self._timeout}s"])
+        except CommandError as error:
+            return f"{what}: {error}"
+        return ""
+
+    def _wait_for_answer(self) -> str:
+        """Ask until the address answers: what is on the way to it may follow the pods by a moment."""
+        deadline = time.monotonic() + self._timeout
+        url: str = self._params["url"]
+        while True:
+            try:
+                with urllib.request.urlopen(url, timeout=5):  # noqa: S310 # the scheme is the playbook's choice
+                    return ""
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    return f"{url}: {error}"
+            time.sleep(0.5)
+
+    def _try(self, *command: str) -> str:
+        try:
+            return run([*self._kubectl, *command])
+        except CommandError as error:
+            return str(error)
+
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Wait, in check mode for a second. Raises :class:`CommandError` that names what did not come."""
+    rollout = Rollout(params, min(params["timeout"], 1) if check_mode else params["timeout"])
+    if missing := rollout.missing():
+        raise CommandError("\n".join(["This did not come:", *missing, *([] if check_mode else [rollout.evidence()])]))
+    return {"changed": False}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        result = ensure(module.params, check_mode=module.check_mode)
+    except CommandError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

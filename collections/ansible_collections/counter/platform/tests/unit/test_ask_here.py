@@ -1,0 +1,98 @@
+"""A module with nothing to do is not started.
+
+Its Python is one that does not exist: whatever starts a module fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.counter.platform.tests.unit.support import COLLECTION, COLLECTIONS, Docker, RunModule
+
+ASKED = sorted(path for path in (COLLECTION / "plugins/action").glob("*.py"))
+STARTED = "/nowhere/python"
+
+
+def ask(module: str, arguments: dict[str, Any], *options: str) -> str:
+    """Run a module as a task without a Python to start it by, and return what Ansible printed in one line."""
+    done = subprocess.run(
+        [
+            "ansible", "localhost", "--inventory=localhost,", "--connection=local",
+            f"--extra-vars=ansible_python_interpreter={STARTED}",
+            f"--module-name=counter.platform.{module}", f"--args={json.dumps(arguments)}", *options,
+        ],
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def test_there_are_modules_that_are_asked() -> None:
+    assert len(ASKED) == 11
+
+
+@pytest.mark.parametrize("path", ASKED, ids=lambda path: path.stem)
+def test_every_module_that_is_asked_can_be(path: Path) -> None:
+    assert path.resolve() == COLLECTION / "plugins/plugin_utils/ask_here.py"
+    asked = import_module(f"ansible_collections.counter.platform.plugins.modules.{path.stem}")
+    assert callable(asked.ensure)
+
+
+@pytest.fixture
+def arguments(cache: Path) -> dict[str, Any]:
+    """Return the options of one root."""
+    roots = [{"name": "some-root", "suite": "bookworm", "packages": ["python3"]}]
+    return {"roots": roots, "refresh": "1", "cache": str(cache)}
+
+
+def test_result_that_is_there_starts_nothing(arguments: dict[str, Any], run_module: RunModule) -> None:
+    missing = run_module("debian_roots", arguments, check=True)
+    assert STARTED in ask("debian_roots", arguments), "there was something to do, and nothing was started for it"
+    Path(missing["results"][0]["path"]).parent.mkdir(parents=True)
+    said = ask("debian_roots", arguments)
+    assert "SUCCESS" in said
+    assert missing["results"][0]["path"] in said
+    assert STARTED in ask("debian_roots", arguments | {"refresh": "2"}), "another input is another result"
+
+
+def test_check_mode_starts_nothing(arguments: dict[str, Any], cache: Path) -> None:
+    assert "CHANGED" in ask("debian_roots", arguments, "--check")
+    assert not cache.exists()
+
+
+def test_options_are_checked_as_the_module_would(arguments: dict[str, Any]) -> None:
+    assert "Unsupported parameters" in ask("debian_roots", arguments | {"root": "one too many"})
+    assert "missing required arguments: refresh" in ask("debian_roots", {"roots": [], "cache": arguments["cache"]})
+
+
+def test_error_is_left_to_the_module(docker: Docker) -> None:
+    entry = {"image": "some:1", "id": "sha256:0", "archive": "/nowhere"}
+    assert STARTED in ask("node_image", {"nodes": [docker.name], "images": [entry], "docker": docker.client})
+
+
+def test_failed_answer_is_left_to_the_module(docker: Docker, cache: Path) -> None:
+    image = {"name": "counter-unit/none", "dockerfile": "/nowhere/Dockerfile"}
+    asked = {"images": [image], "docker": docker.client, "cache": str(cache)}
+    assert STARTED in ask("container_images", asked)
+
+
+def test_node_that_somebody_stopped_is_not_taken_for_a_running_one(
+    docker: Docker, shell_image: str, cache: Path
+) -> None:
+    folder = cache.with_name("state")
+    folder.mkdir()
+    docker(
+        "create", f"--name={docker.name}-control-plane", f"--label=io.x-k8s.kind.cluster={docker.name}",
+        "--network=none", f"--volume={folder}:/etc/counter-platform:ro", shell_image, "/bin/true",
+    )  # fmt: skip
+    cluster = {
+        "name": docker.name, "image": "counter-unit/node:1", "kind": "/nowhere/kind", "state_dir": str(folder),
+        "kubeconfig": str(folder / "kubeconfig"), "docker": docker.client, "cache": str(cache),
+    }  # fmt: skip
+    assert STARTED in ask("kind_cluster", cluster)
