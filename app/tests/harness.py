@@ -23,7 +23,8 @@ import pytest
 import uvloop
 
 PATIENCE = 20.0  # seconds; only a broken service gets near it
-# For services under heavy load: tracing every line would triple the time, and shows nothing new.
+PROXY_PATIENCE = 2  # seconds, instead of ten, that the proxy waits for a request
+# For services that other tests trace already: tracing every line would triple the time, and shows nothing new.
 UNTRACED = {"COVERAGE_PROCESS_CONFIG": ""}
 
 
@@ -200,21 +201,26 @@ class Service(Http, AbstractContextManager["Service"]):
 
 
 class Proxy(Http, AbstractContextManager["Proxy"]):
-    """HAProxy in front of a service, by the configuration that it has in a pod."""
+    """HAProxy in front of a service, by the configuration that it has in a pod, but for ports and its patience."""
 
     binary = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     template = Path(__file__).parents[2] / "roles/counter_app/templates/haproxy.cfg.j2"
 
     def __init__(self, directory: Path, service: "Service") -> None:
-        self.port, metrics = free_port(), free_port()
+        self.port = free_port()
         variables = {"leave_seconds": 1, "drain_seconds": 5, "answer_seconds": 5, "workers": 1}
         as_ansible = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)  # noqa: S701
         text = as_ansible.from_string(self.template.read_text()).render(
             {f"counter_app_{name}": value for name, value in variables.items()}
         )
-        for pods, here in ((":9000", self.port), (":8404", metrics), ("127.0.0.1:8080", service.port)):
-            assert text.count(f" {pods}") == 1, text
-            text = text.replace(f" {pods}", f" 127.0.0.1:{here}")
+        for pods, here in (
+            ("bind :9000", f"bind 127.0.0.1:{self.port}"),
+            ("bind :8404", f"bind 127.0.0.1:{free_port()}"),
+            ("127.0.0.1:8080", f"127.0.0.1:{service.port}"),
+            ("http-request 10s", f"http-request {PROXY_PATIENCE}s"),
+        ):
+            assert text.count(pods) == 1, text
+            text = text.replace(pods, here)
         self._config = directory / "haproxy.cfg"
         self._config.write_text(text)
         self._log = directory / "haproxy.log"

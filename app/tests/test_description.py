@@ -49,7 +49,7 @@ def test_the_description_is_served_and_complete(service: Service) -> None:
 
 def test_answers_are_as_described(service: Service) -> None:
     before = service.request("/").json["count"]
-    run = _fuzz(service, DESCRIPTION, 15)
+    run = _fuzz(service, DESCRIPTION, 10)
     after = service.request("/").json["count"]
     metrics = service.metrics()
     assert run.returncode == 0, run.stdout
@@ -59,7 +59,7 @@ def test_answers_are_as_described(service: Service) -> None:
     # Whatever was sent: as many counted as were answered with a count, and none failed.
     counted = metrics['counter_requests_total{method="GET",route="/",status="200"}']
     assert after - before == counted - 1
-    assert counted > 15
+    assert counted > 10
     assert not [name for name in metrics if 'status="500"' in name]
 
 
@@ -69,8 +69,8 @@ def test_answers_without_a_store_are_as_described(tmp_path: Path) -> None:
     with Service(tmp_path, **env) as service:
         # Without the check that nothing is answered by 5xx.
         checks = "status_code_conformance,content_type_conformance,response_headers_conformance"
-        run = _fuzz(service, described, 5, "--checks", f"{checks},response_schema_conformance")
-        assert service.metrics()['counter_requests_total{method="GET",route="/",status="503"}'] > 5
+        run = _fuzz(service, described, 2, "--checks", f"{checks},response_schema_conformance")
+        assert service.metrics()['counter_requests_total{method="GET",route="/",status="503"}'] > 2
     assert run.returncode == 0, run.stdout
 
 

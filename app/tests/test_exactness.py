@@ -17,7 +17,7 @@ def test_page_without_libatomic(tmp_path: Path) -> None:
 
 
 def test_two_services_on_one_page(tmp_path: Path) -> None:
-    with Service(tmp_path) as one, Service(tmp_path) as two:
+    with Service(tmp_path, **UNTRACED) as one, Service(tmp_path, **UNTRACED) as two:
         got = load([one, two], 32, 100)
     assert_exact(got.values, 3200)
 
@@ -36,7 +36,7 @@ def test_planted_faults_are_found(tmp_path: Path, fault: str) -> None:
 
 
 def test_only_get_counts(tmp_path: Path) -> None:
-    with Service(tmp_path) as service:
+    with Service(tmp_path, **UNTRACED) as service:
         assert service.request("/").json["count"] == 1
         for method in ("HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"):
             service.request("/", method)
@@ -59,10 +59,10 @@ def test_only_get_counts(tmp_path: Path) -> None:
 
 
 def test_the_count_survives_a_restart(tmp_path: Path) -> None:
-    with Service(tmp_path) as service:
+    with Service(tmp_path, **UNTRACED) as service:
         assert service.request().json["count"] == 1
         service.kill()
-    with Service(tmp_path) as service:
+    with Service(tmp_path, **UNTRACED) as service:
         assert service.request().json["count"] == 2
 
 
@@ -80,7 +80,7 @@ def _load_aside(service: Service, clients: int, requests: int) -> tuple[threadin
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_worker(tmp_path: Path, workers: int) -> None:
-    with Service(tmp_path, COUNTER_WORKERS=str(workers)) as service:
+    with Service(tmp_path, COUNTER_WORKERS=str(workers), **UNTRACED) as service:
         thread, got = _load_aside(service, 16, 400)
         wait_for(lambda: service.metrics()['counter_request_duration_seconds_count{route="/"}'] > 500, "load")
         victims = service.workers()
@@ -100,7 +100,7 @@ def test_killed_worker(tmp_path: Path, workers: int) -> None:
 
 
 def test_killed_inside_the_increment(tmp_path: Path) -> None:
-    with Service(tmp_path, "tests.planted", "killed-inside", COUNTER_WORKERS="2") as service:
+    with Service(tmp_path, "tests.planted", "killed-inside", COUNTER_WORKERS="2", **UNTRACED) as service:
         got = load(service, 16, 50)
         wait_for(lambda: service.metrics()["counter_worker_starts_total"] == 3, "the worker was replaced")
     assert got.broken > 0

@@ -152,7 +152,7 @@ def test_worker_restarts_leave_nothing_behind(tmp_path: Path, times: int) -> Non
 @needs_valkey
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_workers_with_valkey(tmp_path: Path, workers: int) -> None:
-    with Valkey(tmp_path) as store, Service(tmp_path, COUNTER_WORKERS=str(workers), **store.env) as service:
+    with Valkey(tmp_path) as store, Service(tmp_path, COUNTER_WORKERS=str(workers), **store.env, **UNTRACED) as service:
         loads: list[Load] = []
         thread = threading.Thread(target=lambda: loads.append(load(service, 16, 300)))
         thread.start()
