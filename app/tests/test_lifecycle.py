@@ -199,9 +199,13 @@ def test_workers_end_with_a_master_that_was_killed(tmp_path: Path) -> None:
         wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the workers are gone")
 
 
-def test_an_interrupt_stops_at_once(tmp_path: Path) -> None:
-    with Service(tmp_path, COUNTER_DRAIN_SECONDS="5") as service:
+@pytest.mark.parametrize("terminal", [False, True])
+def test_an_interrupt_stops_at_once(tmp_path: Path, terminal: bool) -> None:
+    with Service(tmp_path, COUNTER_DRAIN_SECONDS="5", COUNTER_WORKERS="2") as service:
         start = time.monotonic()
-        service.process.send_signal(signal.SIGINT)
+        # A terminal sends it to all processes.
+        for pid in [*(service.workers() if terminal else []), service.process.pid]:
+            os.kill(pid, signal.SIGINT)
         assert service.process.wait(PATIENCE) == 0
         assert time.monotonic() - start < 3
+        assert not [line for line in service.logs() if line["level"] in ("warning", "error")]
