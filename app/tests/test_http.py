@@ -1,6 +1,7 @@
 """What the paths answer, and what is logged and measured about it."""
 
 import re
+import socket
 import time
 from importlib import metadata
 from pathlib import Path
@@ -135,3 +136,10 @@ def test_label_values_are_closed_sets(tmp_path: Path) -> None:
         for number, method in enumerate(("GET", "POST", "QUERY", "PATCH", "TRACE", "PURGE") * 8):
             service.request(f"/path-{number}", method)
         assert len(service.metrics()) <= before + 3
+
+
+def test_an_answer_is_sent_as_one_piece(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), PATIENCE) as connection:
+        for _ in range(50):
+            connection.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(4096).endswith(b'"pod": "pod-under-test"}')

@@ -30,7 +30,7 @@ def worker_class(settings: Settings) -> type[UvicornWorker]:
     class Worker(UvicornWorker):
         CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
             "http": "httptools",
-            "loop": "uvloop",
+            "loop": "counter.loop:Loop",
             "ws": "none",
             "lifespan": "on",
             "interface": "asgi3",
