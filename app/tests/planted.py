@@ -8,11 +8,11 @@ import fcntl
 import os
 import signal
 import sys
+import warnings
 
-from counter import logs
-from counter.config import Settings, load
+from counter.__main__ import main
+from counter.config import Settings
 from counter.page import WORD_BYTES, SharedPage, load_fetch_add
-from counter.server import Server
 from counter.stores import PageStore, Store
 
 WORD = 8
@@ -37,9 +37,9 @@ class NoAtomicStep(_Planted):
     """Reads and writes in two steps, between which others run."""
 
     async def increment(self) -> int:
-        value = self.page.read(WORD) + 1
+        value = self.page.add(WORD, 0) + 1
         await asyncio.sleep(0)
-        self.page.add(WORD, value - self.page.read(WORD))
+        self.page.add(WORD, value - self.page.add(WORD, 0))
         return value
 
 
@@ -54,7 +54,7 @@ class ReadAfterLock(_Planted):
         async with self.lock:
             self.page.add(WORD)
         await asyncio.sleep(0)
-        return self.page.read(WORD)
+        return self.page.add(WORD, 0)
 
 
 class PerProcess(_Planted):
@@ -84,10 +84,13 @@ class _DeadlyPage(SharedPage):
     nobody sees 49, or see 49 as well, so that both die.
     """
 
+    def _read(self, index: int) -> int:
+        return int.from_bytes(self._memory[index * WORD_BYTES : (index + 1) * WORD_BYTES], sys.byteorder)
+
     def add(self, index: int, amount: int = 1) -> int:
         if index == WORD:
             fcntl.lockf(self._fd, fcntl.LOCK_EX, WORD_BYTES, index * WORD_BYTES)
-            if self.read(index) == DEADLY - 1 and self.read(WORD + 1) == 0:
+            if self._read(index) == DEADLY - 1 and self._read(WORD + 1) == 0:
                 super().add(WORD + 1)  # the next worker lives
                 os.kill(os.getpid(), signal.SIGKILL)
         # The process has the lock already, and asks for it once more: record locks are not counted.
@@ -108,6 +111,15 @@ class Deaf(_Planted):
         return self.page.add(WORD)
 
 
+class Noisy(_Planted):
+    """Sound; has the event loop and Python complain at each increment."""
+
+    async def increment(self) -> int:
+        asyncio.get_running_loop().call_exception_handler({"message": "planted"})
+        warnings.warn("planted", stacklevel=1)
+        return self.page.add(WORD)
+
+
 def _lockf(settings: Settings) -> Store:
     return PageStore(SharedPage.in_file(settings.page_file, None))
 
@@ -122,10 +134,10 @@ STORES = {
     "per-process": PerProcess,
     "slow": Slow,
     "deaf": Deaf,
+    "noisy": Noisy,
     "lockf": _lockf,
     "killed-inside": _killed_inside,
 }
 
 if __name__ == "__main__":
-    logs.configure("info")
-    Server(load(os.environ)[0], STORES[sys.argv[1]]).run()
+    sys.exit(main(STORES[sys.argv[1]]))

@@ -8,27 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Load, NotExactError, Service, assert_exact, load, wait_for
-
-TOTAL = 32 * 200
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_page(tmp_path: Path, workers: str) -> None:
-    with Service(tmp_path, COUNTER_WORKERS=workers) as service:
-        got = load(service)
-    assert got.statuses == {200: TOTAL}
-    assert got.broken == 0
-    assert_exact(got.values, TOTAL)
+from tests.harness import UNTRACED, Load, NotExactError, Service, assert_exact, load, wait_for
 
 
 def test_page_without_libatomic(tmp_path: Path) -> None:
     with Service(tmp_path, "tests.planted", "lockf", COUNTER_WORKERS="2") as service:
-        assert_exact(load(service).values, TOTAL)
+        assert_exact(load(service, 32, 100).values, 3200)
 
 
 def test_two_services_on_one_page(tmp_path: Path) -> None:
-    with Service(tmp_path) as one, Service(tmp_path) as two:
+    with Service(tmp_path, **UNTRACED) as one, Service(tmp_path, **UNTRACED) as two:
         got = load([one, two], 32, 100)
     assert_exact(got.values, 3200)
 
@@ -36,15 +25,18 @@ def test_two_services_on_one_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["no-atomic-step", "read-after-lock", "per-process"])
 def test_planted_faults_are_found(tmp_path: Path, fault: str) -> None:
     # Two services on one page and not two workers: both are sure to get requests.
-    with Service(tmp_path, "tests.planted", fault) as one, Service(tmp_path, "tests.planted", fault) as two:
-        got = load([one, two])
-    assert got.statuses == {200: TOTAL}
+    with (
+        Service(tmp_path, "tests.planted", fault, **UNTRACED) as one,
+        Service(tmp_path, "tests.planted", fault, **UNTRACED) as two,
+    ):
+        got = load([one, two], 32, 100)
+    assert got.statuses == {200: 3200}
     with pytest.raises(NotExactError):
-        assert_exact(got.values, TOTAL)
+        assert_exact(got.values, 3200)
 
 
 def test_only_get_counts(tmp_path: Path) -> None:
-    with Service(tmp_path) as service:
+    with Service(tmp_path, **UNTRACED) as service:
         assert service.request("/").json["count"] == 1
         for method in ("HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"):
             service.request("/", method)
@@ -67,10 +59,10 @@ def test_only_get_counts(tmp_path: Path) -> None:
 
 
 def test_the_count_survives_a_restart(tmp_path: Path) -> None:
-    with Service(tmp_path) as service:
+    with Service(tmp_path, **UNTRACED) as service:
         assert service.request().json["count"] == 1
         service.kill()
-    with Service(tmp_path) as service:
+    with Service(tmp_path, **UNTRACED) as service:
         assert service.request().json["count"] == 2
 
 
@@ -88,7 +80,7 @@ def _load_aside(service: Service, clients: int, requests: int) -> tuple[threadin
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_worker(tmp_path: Path, workers: int) -> None:
-    with Service(tmp_path, COUNTER_WORKERS=str(workers)) as service:
+    with Service(tmp_path, COUNTER_WORKERS=str(workers), **UNTRACED) as service:
         thread, got = _load_aside(service, 16, 400)
         wait_for(lambda: service.metrics()['counter_request_duration_seconds_count{route="/"}'] > 500, "load")
         victims = service.workers()
@@ -108,7 +100,7 @@ def test_killed_worker(tmp_path: Path, workers: int) -> None:
 
 
 def test_killed_inside_the_increment(tmp_path: Path) -> None:
-    with Service(tmp_path, "tests.planted", "killed-inside", COUNTER_WORKERS="2") as service:
+    with Service(tmp_path, "tests.planted", "killed-inside", COUNTER_WORKERS="2", **UNTRACED) as service:
         got = load(service, 16, 50)
         wait_for(lambda: service.metrics()["counter_worker_starts_total"] == 3, "the worker was replaced")
     assert got.broken > 0

@@ -23,7 +23,8 @@ def test_answers(tmp_path: Path) -> None:
         assert root.headers["content-type"] == "application/json"
         head = service.request("/", "HEAD")
         assert (head.status, head.body, "content-length" in head.headers) == (200, b"", False)
-        assert service.request("/healthz").json == {"status": "ok"}
+        for _ in range(5):
+            assert service.request("/healthz").json == {"status": "ok"}
         assert service.request("/readyz").json == {"status": "ready"}
         assert service.request("/version").json == {"version": __version__, "pod": "pod-under-test"}
         assert service.request("/metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -40,7 +41,7 @@ def test_no_wait_in_the_path_of_a_request(tmp_path: Path, module: tuple[str, ...
     """The quickest of a few answers, as a busy machine may hold up any one; the slow store shows what is found."""
     with Service(tmp_path, *module) as service:
         durations = []
-        for _ in range(3):
+        for _ in range(1 if waits else 3):
             started = time.monotonic()
             assert service.request("/").status == 200
             durations.append(time.monotonic() - started)
@@ -51,11 +52,11 @@ def test_no_wait_in_the_path_of_a_request(tmp_path: Path, module: tuple[str, ...
     ("sent", "kept"),
     [("trace-1.A_b", True), ("x" * 64, True), ("x" * 65, False), ('a"b', False), ("a b", False), ("", False)],
 )
-def test_request_id(tmp_path: Path, sent: str, kept: bool) -> None:
-    with Service(tmp_path) as service:
-        got = service.request("/", X_Request_ID=sent).headers["x-request-id"]
-        other = service.request("/").headers["x-request-id"]
-        logged = [line["request_id"] for line in service.logged(2)]
+def test_request_id(service: Service, sent: str, kept: bool) -> None:
+    got = service.request("/", X_Request_ID=sent).headers["x-request-id"]
+    other = service.request("/").headers["x-request-id"]
+    wait_for(lambda: other in [line["request_id"] for line in service.logged(2)], "the line of the request")
+    logged = [line["request_id"] for line in service.logged(2)][-2:]
     assert (got == sent) is kept
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", got)
     assert other != got
@@ -63,7 +64,8 @@ def test_request_id(tmp_path: Path, sent: str, kept: bool) -> None:
 
 
 def test_logs(tmp_path: Path) -> None:
-    with Service(tmp_path, COUNTER_WORKERS="2", COUNTER_UNKNOWN="1", COUNTER_PORT="tcp://10.0.0.1:80") as service:
+    env = {"COUNTER_WORKERS": "2", "COUNTER_UNKNOWN": "1", "COUNTER_PORT": "tcp://10.0.0.1:80"}
+    with Service(tmp_path, "tests.planted", "noisy", **env) as service:
         service.request("/")
         service.request('/na"m\\e' + "%0A" + "x" * 1000)
         for path in ("/healthz", "/readyz", "/metrics"):
@@ -71,14 +73,15 @@ def test_logs(tmp_path: Path) -> None:
         service.process.terminate()
         service.process.wait(PATIENCE)
     lines = service.logs()
-    assert {"gunicorn.error", "counter.request", "counter"} <= {line["logger"] for line in lines}
+    loggers = {line["logger"] for line in lines}
+    assert loggers >= {"gunicorn.error", "uvicorn.error", "asyncio", "py.warnings", "counter.request", "counter"}
     for line in lines:
         assert {"time", "level", "logger", "pid", "message"} <= line.keys()
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
     requests = [line for line in lines if line["logger"] == "counter.request"]
     assert [(line["path"][:9], line["status"]) for line in requests] == [("/", 200), ('/na"m\\e\nx', 404)]
     assert all(len(line["path"]) <= 256 for line in requests)
-    warnings = [line["message"] for line in lines if line["level"] == "warning"]
+    warnings = [line["message"] for line in lines if line["logger"] == "counter"]
     assert warnings == ["COUNTER_UNKNOWN is not a setting of this service and is ignored"]
 
 
@@ -130,39 +133,13 @@ def test_label_values_are_closed_sets(tmp_path: Path) -> None:
         service.request("/a", "PROPFIND")
         before = len(service.metrics())
         service.metrics()
-        for number in range(50):
-            service.request(f"/path-{number}", "GET")
-            service.request(f"/path-{number}", f"METHOD{number}")
+        for number, method in enumerate(("GET", "POST", "QUERY", "PATCH", "TRACE", "PURGE") * 8):
+            service.request(f"/path-{number}", method)
         assert len(service.metrics()) <= before + 3
 
 
-def test_slow_first_requests_are_cut_off(tmp_path: Path) -> None:
-    with Service(tmp_path, COUNTER_FIRST_REQUEST_SECONDS="1") as service:
-        start = time.monotonic()
-        assert service.raw(b"GET / HTTP/1.1\r\nHost:").startswith(b"HTTP/1.1 408 ")
-        assert 0.9 < time.monotonic() - start < 3
-        assert service.metrics()['counter_requests_refused_total{status="408"}'] == 1
-
-
-def test_idle_connections_make_room(tmp_path: Path) -> None:
-    with Service(tmp_path, COUNTER_MAX_CONNECTIONS="20") as service:
-        held = [socket.create_connection(("127.0.0.1", service.port), PATIENCE) for _ in range(100)]
-        assert service.request("/").json["count"] == 1
-        held[0].settimeout(PATIENCE)
-        assert held[0].recv(100) == b"", "the oldest was not closed"
-        wait_for(lambda: _open_files(service)[0] < 60, "closed")
-        for connection in held:
-            connection.close()
-
-
-def test_busy_connections_are_kept_at_the_limit(tmp_path: Path) -> None:
-    with Service(tmp_path, "tests.planted", "slow", COUNTER_MAX_CONNECTIONS="4") as service:
-        busy = [socket.create_connection(("127.0.0.1", service.port), PATIENCE) for _ in range(4)]
-        for connection in busy:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.3)
-        assert service.raw(b"").startswith(b"HTTP/1.1 503 ")
-        for connection in busy:
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
-            connection.close()
-        wait_for(lambda: service.metrics()["counter_connections_refused_total"] == 1, "counted")
+def test_an_answer_is_sent_as_one_piece(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), PATIENCE) as connection:
+        for _ in range(50):
+            connection.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(4096).endswith(b'"pod": "pod-under-test"}')

@@ -1,6 +1,8 @@
 """Starting with bad settings, and stopping without losing a request."""
 
 import json
+import os
+import resource
 import signal
 import socket
 import subprocess
@@ -14,7 +16,7 @@ from counter.config import ConfigError, load
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.harness import PATIENCE, Answer, Service, wait_for
+from tests.harness import PATIENCE, Answer, Service, answer_on, wait_for
 
 NAMES = [
     "BIND",
@@ -33,10 +35,14 @@ NAMES = [
     "VERSION",
     "LOG_LEVEL",
     "KEEPALIVE_SECONDS",
-    "FIRST_REQUEST_SECONDS",
     "DRAIN_SECONDS",
     "GRACEFUL_SECONDS",
 ]
+
+
+VALUES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12
+)  # execve(2) takes no other
 
 
 @pytest.mark.parametrize(
@@ -71,23 +77,34 @@ def test_bad_settings(env: dict[str, str], named: str, remedy: str) -> None:
     assert "s3cret" not in problem
 
 
-def test_a_start_shows_every_bad_setting() -> None:
-    env = {"COUNTER_WORKERS": "no", "COUNTER_BIND": "no"}
-    run = subprocess.run([sys.executable, "-m", "counter"], env=env, capture_output=True, timeout=PATIENCE, check=False)
+def _failed_start(**env: str) -> list[dict[str, str]]:
+    """Start the service with settings that it cannot use; return what it logs."""
+    command = [sys.executable, "-m", "counter"]
+    run = subprocess.run(command, env={**os.environ, **env}, capture_output=True, timeout=PATIENCE, check=False)
     assert (run.returncode, run.stderr) == (78, b"")
-    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def test_a_start_shows_every_bad_setting() -> None:
+    lines = _failed_start(COUNTER_WORKERS="no", COUNTER_BIND="no")
     assert [line["level"] for line in lines] == ["error", "error"]
     assert {line["message"].split("=")[0] for line in lines} == {"COUNTER_WORKERS", "COUNTER_BIND"}
+
+
+def test_more_connections_than_files_may_be_open() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if not 0 < hard < 100_000:
+        pytest.skip(f"the hard limit of open files is {hard}, and no setting goes beyond it")
+    (line,) = _failed_start(COUNTER_MAX_CONNECTIONS=str(hard))
+    assert line["message"].startswith("COUNTER_MAX_CONNECTIONS cannot be used: ")
 
 
 @pytest.mark.parametrize("content", [b"hello", b"\xff" * 4096])
 def test_a_file_of_another_kind_is_not_counted_into(tmp_path: Path, content: bytes) -> None:
     page = tmp_path / "page"
     page.write_bytes(content)
-    env = {"COUNTER_PAGE_FILE": str(page), "COUNTER_BIND": "127.0.0.1:0"}
-    run = subprocess.run([sys.executable, "-m", "counter"], env=env, capture_output=True, timeout=PATIENCE, check=False)
-    assert run.returncode == 78
-    assert json.loads(run.stdout)["message"].startswith(f"COUNTER_PAGE_FILE='{page}' cannot be used: not a counter")
+    (line,) = _failed_start(COUNTER_PAGE_FILE=str(page), COUNTER_BIND="127.0.0.1:0")
+    assert line["message"].startswith(f"COUNTER_PAGE_FILE='{page}' cannot be used: not a counter")
     assert page.read_bytes() == content
 
 
@@ -98,7 +115,7 @@ def test_passwords_come_from_files_and_are_not_shown(tmp_path: Path) -> None:
     assert "s3cret" not in repr(settings)
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=12), max_size=4))
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))
 def test_any_value_is_taken_or_named(env: dict[str, str]) -> None:
     environ = {f"COUNTER_{name}": value for name, value in env.items()}
     try:
@@ -152,7 +169,7 @@ def test_idle_connections_do_not_delay_the_stop(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.1", service.port), PATIENCE) as idle,
     ):
         idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert idle.recv(4096).startswith(b"HTTP/1.1 200 ")
+        assert answer_on(idle).status == 200
         start = time.monotonic()
         service.process.terminate()
         assert service.process.wait(PATIENCE) == 0
@@ -160,9 +177,35 @@ def test_idle_connections_do_not_delay_the_stop(tmp_path: Path) -> None:
         assert idle.recv(4096) == b""
 
 
-def test_an_interrupt_stops_at_once(tmp_path: Path) -> None:
-    with Service(tmp_path, COUNTER_DRAIN_SECONDS="5") as service:
+def test_a_request_that_never_arrives_in_full_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+    with (
+        Service(tmp_path, COUNTER_GRACEFUL_SECONDS="3") as service,
+        socket.create_connection(("127.0.0.1", service.port), PATIENCE) as stuck,
+    ):
+        stuck.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+        wait_for(lambda: service.request("/healthz").status == 200, "the worker has seen it")
+        service.process.terminate()
+        assert service.process.wait(PATIENCE) == 0
+        messages = [line["message"] for line in service.logs()]
+        assert "Application shutdown complete." in messages, "the worker was killed"
+    Service.stopping.remove(service)  # it did log an error, that of the request
+
+
+def test_workers_end_with_a_master_that_was_killed(tmp_path: Path) -> None:
+    with Service(tmp_path, COUNTER_WORKERS="2") as service:
+        workers = service.workers()
+        service.process.kill()
+        service.process.wait(PATIENCE)
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the workers are gone")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_an_interrupt_stops_at_once(tmp_path: Path, terminal: bool) -> None:
+    with Service(tmp_path, COUNTER_DRAIN_SECONDS="5", COUNTER_WORKERS="2") as service:
         start = time.monotonic()
-        service.process.send_signal(signal.SIGINT)
+        # A terminal sends it to all processes.
+        for pid in [*(service.workers() if terminal else []), service.process.pid]:
+            os.kill(pid, signal.SIGINT)
         assert service.process.wait(PATIENCE) == 0
         assert time.monotonic() - start < 3
+        assert not [line for line in service.logs() if line["level"] in ("warning", "error")]

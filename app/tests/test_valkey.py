@@ -142,10 +142,10 @@ def test_a_late_reply_is_never_given_to_another_caller(tmp_path: Path) -> None:
     with (
         Valkey(tmp_path) as store,
         _peer(store.port) as peer,
-        _service(tmp_path, peer.port, COUNTER_VALKEY_TIMEOUT_MS="100") as service,
+        _service(tmp_path, peer.port, COUNTER_VALKEY_TIMEOUT_MS="300") as service,
     ):
         assert service.request("/").json["count"] == 1
-        peer.delay = 0.15
+        peer.delay = 0.4
         lost = load(service, 8, 3)
         peer.delay = 0.0
         got = load(service, 8, 10)

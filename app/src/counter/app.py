@@ -1,17 +1,19 @@
 """The HTTP interface: what each path answers, and what is measured and logged about it."""
 
+import asyncio
 import json
 import logging
 import os
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import signal
+from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import falcon
 from falcon.asgi import App, Request, Response
+from falcon.routing import CompiledRouter, map_http_methods, set_default_responders
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from counter.config import Settings
@@ -19,22 +21,39 @@ from counter.logs import RequestLog
 from counter.metrics import OTHER, Metrics
 from counter.stores import Store, StoreError
 
-# The worker notes here when it had parsed the request, so that the time spent waiting for its turn counts.
-RECEIVED = "counter.received"
 _PROBES = frozenset(("/healthz", "/readyz", "/metrics"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = logging.getLogger("counter.app")
 
 
-@dataclass(slots=True)
 class Lifecycle:
-    """Where a worker is in its life.
+    """How a worker stops: not ready first, then no new connections, then requests finished.
 
     Attributes:
         draining: told to stop; still answers, and asks to be sent nothing more.
+
+    Args:
+        drain: seconds between the first step and the second.
     """
 
-    draining: bool = False
+    def __init__(self, drain: int) -> None:
+        self.draining = False
+        self._drain = drain
+
+    def listen(self) -> None:
+        """Put the first step before what the server does at SIGTERM; called in the worker's event loop."""
+        loop = asyncio.get_running_loop()
+        stop = cast(Callable[[int, None], None], signal.getsignal(signal.SIGTERM))
+
+        def drain() -> None:
+            if not self.draining:
+                self.draining = True
+                _log.info("draining for %d s", self._drain)
+                loop.call_later(self._drain, stop, signal.SIGTERM, None)
+
+        loop.add_signal_handler(signal.SIGTERM, drain)
+        # gunicorn sends it to stop at once.
+        loop.add_signal_handler(signal.SIGQUIT, stop, signal.SIGTERM, None)
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -50,9 +69,7 @@ class _Count:
         rest = json.dumps({"pod": settings.pod, "version": settings.version})
         self._tail = f", {rest[1:]}".encode()
 
-    async def on_get(self, req: Request, resp: Response) -> None:
-        if req.path != "/":
-            raise falcon.HTTPNotFound  # the router takes // for a single slash
+    async def on_get(self, _: Request, resp: Response) -> None:
         try:
             value = await self._store.increment()
         except StoreError as error:
@@ -65,9 +82,7 @@ class _Count:
             ) from error
         resp.data = b'{"count": %d' % value + self._tail
 
-    async def on_head(self, req: Request, resp: Response) -> None:
-        if req.path != "/":
-            raise falcon.HTTPNotFound
+    async def on_head(self, _: Request, resp: Response) -> None:
         # The length is not known without counting. Falcon would call it 0, but not for a stream.
         resp.stream = _nothing()
 
@@ -141,6 +156,24 @@ class _Exposition:
     on_head = on_get
 
 
+class _Router:
+    """Finds a resource by the whole of its path: there are no patterns, and ``//`` is not ``/``.
+
+    Falcon's interface for routers is at https://falcon.readthedocs.io/en/stable/api/routing.html#custom-routers.
+    """
+
+    def __init__(self) -> None:
+        self._routes: dict[str, tuple[object, dict[str, Any], dict[str, Any], str]] = {}
+
+    def add_route(self, uri_template: str, resource: object, **_: Any) -> None:
+        methods = map_http_methods(resource)
+        set_default_responders(methods, asgi=True)
+        self._routes[uri_template] = (resource, methods, {}, uri_template)
+
+    def find(self, uri: str, req: Request | None = None) -> Any:
+        return self._routes.get(uri)
+
+
 class _Observer:
     """Middleware: request ids, headers common to all answers, measurements and the log line."""
 
@@ -148,18 +181,22 @@ class _Observer:
         self._store = store
         self._metrics = metrics
         self._lifecycle = lifecycle
-        self._log = RequestLog(settings.log_level, metrics.lines_lost)
-        self._id_prefix = ""
-        self._id_number = 0
+        self._log_level = settings.log_level
 
     async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
-        # Here and not in the constructor, which runs before the fork: the ids of two workers must differ.
+        # The constructor runs before the fork; what differs between workers is made here.
         self._id_prefix = os.urandom(8).hex()
+        self._id_number = 0
+        self._log = RequestLog(self._log_level, self._metrics.lines_lost)
         self._metrics.worker_started()
+        self._lifecycle.listen()
 
     async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         self._log.flush()
         await self._store.close()
+
+    async def process_request(self, req: Request, resp: Response) -> None:
+        req.context.started = perf_counter()
 
     async def process_response(self, req: Request, resp: Response, resource: object, ok: bool) -> None:
         request_id = req.get_header("X-Request-ID")
@@ -167,11 +204,10 @@ class _Observer:
             self._id_number += 1
             request_id = f"{self._id_prefix}-{self._id_number:x}"
         resp.set_header("X-Request-ID", request_id)
-        resp.set_header("Cache-Control", "no-store")
         if self._lifecycle.draining:
             resp.set_header("Connection", "close")
 
-        seconds = perf_counter() - req.scope[RECEIVED]
+        seconds = perf_counter() - req.context.started
         status = resp.status_code
         route = req.uri_template or OTHER
         self._metrics.request(route, req.method, status, seconds)
@@ -192,12 +228,14 @@ def create_app(settings: Settings, store: Store, metrics: Metrics, lifecycle: Li
         settings: see :mod:`counter.config`.
         store: holds the count.
         metrics: shared by the workers.
-        lifecycle: set to draining by the worker that is told to stop.
+        lifecycle: of the worker.
 
     Returns:
         An ASGI application (https://asgi.readthedocs.io) that uses the lifespan protocol.
     """
-    app = App(middleware=[_Observer(settings, store, metrics, lifecycle)])
+    # Falcon's types know no other router than its own.
+    router = cast(CompiledRouter, _Router())
+    app = App(middleware=[_Observer(settings, store, metrics, lifecycle)], router=router)
     app.set_error_serializer(_write_error)
     app.add_route("/", _Count(settings, store, metrics))
     app.add_route("/healthz", _Health())

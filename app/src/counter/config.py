@@ -75,7 +75,6 @@ class Settings:
     version: str
     log_level: LogLevel
     keepalive: int
-    first_request_timeout: int
     drain: int
     graceful: int
 
@@ -204,7 +203,6 @@ def load(environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
         version=read.text("COUNTER_VERSION", __version__, _LABEL, name_hint),
         log_level=cast(LogLevel, read.choice("COUNTER_LOG_LEVEL", "info", ("debug", "info", "warning", "error"))),
         keepalive=read.integer("COUNTER_KEEPALIVE_SECONDS", 75, 1, 3600),
-        first_request_timeout=read.integer("COUNTER_FIRST_REQUEST_SECONDS", 10, 1, 300),
         drain=read.integer("COUNTER_DRAIN_SECONDS", 2, 0, 600),
         graceful=read.integer("COUNTER_GRACEFUL_SECONDS", 20, 1, 900),
     )

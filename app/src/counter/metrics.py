@@ -1,5 +1,8 @@
-"""Measurements of all workers in one shared page: adding costs no lock, no file and no memory."""
+"""Measurements of all workers in shared memory, a row for each: adding costs no lock, no file and no memory."""
 
+import fcntl
+import mmap
+import os
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import product
@@ -8,14 +11,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from counter.page import WORDS, SharedPage
-
 OTHER = "other"
 # Label values are closed sets, so that no client can make them grow.
 ROUTES = ("/", "/healthz", "/readyz", "/version", "/metrics", "/openapi.json", OTHER)
 METHODS = ("GET", "HEAD", OTHER)
 STATUSES = (200, 400, 404, 405, 500, 503, 0)  # 0 stands for any other
-REFUSALS = (400, 408, 414, 431, 501, 0)
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # seconds
 REASONS = ("timeout", "connection", "reply")
 
@@ -23,27 +23,47 @@ _NANOSECONDS = 1_000_000_000
 _REQUESTS = {key: word for word, key in enumerate(product(ROUTES, METHODS, STATUSES))}
 _BUCKETS = {r: len(_REQUESTS) + i * (len(BOUNDS) + 2) for i, r in enumerate(ROUTES)}  # then +Inf and the sum
 _FAILURES = {r: len(_REQUESTS) + len(ROUTES) * (len(BOUNDS) + 2) + i for i, r in enumerate(REASONS)}
-_REFUSALS = {status: max(_FAILURES.values()) + 1 + i for i, status in enumerate(REFUSALS)}
-_REST = max(_REFUSALS.values()) + 1
-_WORKER_STARTS, _LOST_LINES, _NO_ROOM = range(_REST, _REST + 3)
-assert _NO_ROOM < WORDS
+_WORKER_STARTS = max(_FAILURES.values()) + 1
+_LOST_LINES = _WORKER_STARTS + 1
+# A row is 64-bit words; workers meet in no cache line, as a row is whole pages.
+_WORDS = 512
+_ROWS = 128  # twice the workers there may be: a reload starts the new before it stops the old
+assert _LOST_LINES < _WORDS
 
 
 class Metrics(Collector):
     """Counts and durations, and their exposition for Prometheus.
 
+    An instance is made before the workers fork. Each has a row to itself, so that adding needs no atomic step; a
+    worker that dies leaves its row, with what is in it, to the next.
+
     Args:
-        page: a fresh page made before the fork.
         info: labels of ``counter_info``.
         workers: configured number of worker processes.
     """
 
-    def __init__(self, page: SharedPage, info: dict[str, str], workers: int) -> None:
-        self._page = page
+    def __init__(self, info: dict[str, str], workers: int) -> None:
+        self._fd = os.memfd_create("counter-metrics")
+        os.ftruncate(self._fd, _ROWS * _WORDS * 8)
+        self._rows = memoryview(mmap.mmap(self._fd, 0)).cast("Q")
+        self._row = self._rows[:_WORDS]
         self._info = info
         self._workers = workers
         self._registry = CollectorRegistry()
         self._registry.register(self)
+
+    def worker_started(self) -> None:
+        """Take a row and count the worker process; called in it."""
+        for row in range(_ROWS):
+            try:
+                # The kernel drops a record lock when its holder dies, however it dies.
+                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, row)
+            except OSError:
+                continue
+            self._row = self._rows[row * _WORDS : (row + 1) * _WORDS]
+            self._row[_WORKER_STARTS] += 1
+            return
+        raise RuntimeError(f"more than {_ROWS} workers at once")
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request that was answered.
@@ -52,44 +72,35 @@ class Metrics(Collector):
             route: one of ``ROUTES``.
             method: as sent.
             status: HTTP status.
-            seconds: from the parsed request to the answer.
+            seconds: it took.
         """
         word = _REQUESTS.get((route, method, status))
         if word is None:
             word = _REQUESTS[route, method if method in METHODS else OTHER, status if status in STATUSES else 0]
-        add = self._page.add
-        add(word)
+        row = self._row
+        row[word] += 1
         first = _BUCKETS[route]
-        add(first + bisect_left(BOUNDS, seconds))
-        add(first + len(BOUNDS) + 1, int(seconds * _NANOSECONDS))
+        row[first + bisect_left(BOUNDS, seconds)] += 1
+        row[first + len(BOUNDS) + 1] += int(seconds * _NANOSECONDS)
 
     def store_failed(self, reason: str) -> None:
         """Count an operation that the store left without a certain answer; one of ``REASONS``."""
-        self._page.add(_FAILURES[reason])
-
-    def worker_started(self) -> None:
-        """Count a worker process."""
-        self._page.add(_WORKER_STARTS)
+        self._row[_FAILURES[reason]] += 1
 
     def lines_lost(self, lines: int) -> None:
         """Count log lines that could not be written."""
-        self._page.add(_LOST_LINES, lines)
-
-    def connection_refused(self) -> None:
-        """Count a connection closed because there were too many."""
-        self._page.add(_NO_ROOM)
-
-    def request_refused(self, status: int) -> None:
-        """Count a request that the server itself answered: malformed, too large or late."""
-        self._page.add(_REFUSALS[status if status in REFUSALS else 0])
+        self._row[_LOST_LINES] += lines
 
     def exposition(self) -> bytes:
         """All metrics of all workers in the Prometheus text format 0.0.4."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Read the page; called by the registry."""
-        read = self._page.read
+        """Read the rows; called by the registry."""
+
+        def read(word: int) -> int:
+            return sum(self._rows[word::_WORDS])
+
         info = GaugeMetricFamily("counter_info", "The running service.", labels=list(self._info))
         info.add_metric(list(self._info.values()), 1)
         yield info
@@ -121,18 +132,8 @@ class Metrics(Collector):
             failures.add_metric([reason], read(word))
         yield failures
 
-        refusals = CounterMetricFamily(
-            "counter_requests_refused",
-            "Requests answered before they had a path: malformed, too large, late.",
-            labels=["status"],
-        )
-        for status, word in _REFUSALS.items():
-            refusals.add_metric([str(status) if status else OTHER], read(word))
-        yield refusals
-
         for name, text, word in (
             ("counter_worker_starts", "Worker processes started.", _WORKER_STARTS),
             ("counter_log_lines_lost", "Request log lines that could not be written.", _LOST_LINES),
-            ("counter_connections_refused", "Connections closed at the limit.", _NO_ROOM),
         ):
             yield CounterMetricFamily(name, text, value=read(word))

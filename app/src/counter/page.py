@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import logging
 import mmap
 import os
 import stat
@@ -15,6 +16,7 @@ WORDS = PAGE_BYTES // WORD_BYTES
 # First word of a page kept in a file: a file of another kind must not be counted into.
 MAGIC = int.from_bytes(b"COUNTER1", "little")
 _WORD = struct.Struct("=Q")
+_log = logging.getLogger("counter.page")
 _SEQ_CST = 5  # __ATOMIC_SEQ_CST of GCC's __atomic built-ins
 
 FetchAdd = Callable[[int, int, int], int]
@@ -31,6 +33,7 @@ def load_fetch_add() -> FetchAdd | None:
         # PyDLL keeps the interpreter lock: the call takes nanoseconds, handing the lock over takes longer.
         function = ctypes.PyDLL("libatomic.so.1")["__atomic_fetch_add_8"]
     except OSError:
+        _log.warning("libatomic.so.1 not found: slower record locks are used instead")
         return None
     function.argtypes = (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int)
     function.restype = ctypes.c_uint64
@@ -52,7 +55,7 @@ def _make_or_check(fd: int) -> None:
 
 
 class SharedPage:
-    """Words shared by this process, its forks and, for a page in a file, whoever else opens the file.
+    """Words shared by this process, its forks and whoever else opens the file.
 
     Not for several threads of one process when libatomic is missing: the record locks that stand in for it
     belong to a process.
@@ -67,14 +70,6 @@ class SharedPage:
         self._memory = mmap.mmap(fd, PAGE_BYTES, mmap.MAP_SHARED)
         self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
         self._fetch_add = fetch_add
-        self.method = "libatomic" if fetch_add else "lockf"
-
-    @classmethod
-    def in_memory(cls, name: str, fetch_add: FetchAdd | None) -> "SharedPage":
-        """Make a page that lives as long as a process has it; ``name`` shows up in /proc/PID/maps."""
-        fd = os.memfd_create(name)
-        os.ftruncate(fd, PAGE_BYTES)
-        return cls(fd, fetch_add)
 
     @classmethod
     def in_file(cls, path: Path, fetch_add: FetchAdd | None) -> "SharedPage":
@@ -120,9 +115,4 @@ class SharedPage:
             _WORD.pack_into(self._memory, offset, value)
         finally:
             fcntl.lockf(self._fd, fcntl.LOCK_UN, WORD_BYTES, offset)
-        return value
-
-    def read(self, index: int) -> int:
-        """Value of a word; an aligned load of eight bytes is never torn on x86-64."""
-        value: int = _WORD.unpack_from(self._memory, index * WORD_BYTES)[0]
         return value

@@ -1,0 +1,73 @@
+"""What the service leaves to the proxy: HAProxy as it is in a pod, with the service behind it."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.harness import PATIENCE, PROXY_PATIENCE, UNTRACED, Proxy, Service, load, needs_proxy
+from tests.test_hostile import GET, all_of, connect, resident
+
+pytestmark = needs_proxy
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Service, Proxy]]:
+    with Service(tmp_path, **UNTRACED) as service, Proxy(tmp_path, service) as proxy:
+        yield service, proxy
+
+
+def _send(connection: socket.socket, pieces: list[bytes], pause: float) -> None:
+    for piece in pieces:
+        connection.sendall(piece)
+        time.sleep(pause)
+
+
+def test_slow_clients(pair: tuple[Service, Proxy]) -> None:
+    service, proxy = pair
+    begun = [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    ]
+    with ExitStack() as stack:
+        start = time.monotonic()
+        slow = {data: [connect(stack, proxy, data) for _ in range(20)] for data in begun}
+        trickle = connect(stack, proxy)
+        assert load(proxy, 8, 50).statuses == {200: 400}
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):
+            _send(trickle, [GET[number % 16 : number % 16 + 1] for number in range(1000)], 0.1)
+        for data, connections in slow.items():
+            for connection in connections:
+                answer = all_of(connection).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+                assert answer.startswith(b"HTTP/1.1 408 "), data
+        assert PROXY_PATIENCE <= time.monotonic() - start < PATIENCE
+    assert service.request("/").json["count"] == 401
+
+
+@pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: "])
+def test_heads_that_are_too_large_do_not_arrive(pair: tuple[Service, Proxy], begun: bytes) -> None:
+    service, proxy = pair
+    before = resident(service)
+    with ExitStack() as stack:
+        for _ in range(20):
+            connection = connect(stack, proxy)
+            with pytest.raises(OSError, match=r"reset|Broken pipe"):
+                _send(connection, [begun, *[b"x" * 100_000] * 100], 0.001)
+    assert resident(service) - before < 1_000_000
+    assert [line for line in service.logs() if line["level"] == "warning"] == []
+
+
+def test_more_requests_than_the_service_takes(tmp_path: Path) -> None:
+    with Service(tmp_path, "tests.planted", "slow", **UNTRACED) as service, Proxy(tmp_path, service) as proxy:
+        got = load(proxy, 1000, 1)
+        # What waits for longer than a second is turned away; how many that are, the service's speed says.
+        assert got.statuses == {200: 900, 503: 100}
+        assert got.broken == 0
+        assert [line for line in service.logs() if line["level"] == "warning"] == []
+        assert service.request("/").json["count"] == 901
