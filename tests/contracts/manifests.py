@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 from contracts.project import ROOT
@@ -25,9 +24,6 @@ Labels = dict[str, str]
 
 APP = ROOT / "roles/counter_app"
 PROXY = APP / "templates/haproxy.cfg.j2"
-
-# Without it no lookup is found.
-init_plugin_loader()
 
 # What other roles set while they run, and what is generated.
 FACTS: dict[str, Any] = {
