@@ -14,9 +14,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-CACHE = Path(os.environ["COUNTER_PLATFORM_CACHE"])
 
 Json = dict[str, Any]
+
+
+def cache() -> Path:
+    """Return the cache folder by the rule of inventories/common/platform.yml."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("COUNTER_PLATFORM_CACHE") or Path(caches, "counter-platform"))
+
+
+CACHE = cache()
 
 
 def run(*command: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,7 @@
-"""What tests need to plan and apply iac/solution: Terraform, its provider, and an AWS API on this machine."""
+"""What tests need to plan and apply iac/solution: Terraform, its provider, and an AWS API on this machine.
+
+``python tests/platform_terraform.py`` prints the paths that another machine has to have for these tests to run there.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 MODULE = Path(__file__).resolve().parent.parent / "iac" / "solution"
 REGION = "eu-central-1"
@@ -33,6 +37,15 @@ INPUTS: Json = {
 }
 
 
+REGISTRIES = {"terraform": LAYOUT, "tofu": "registry.opentofu.org"}
+"""The programs that will do, the first in PATH is taken, and where each gets providers from."""
+
+
+def program() -> str | None:
+    """Return the path of Terraform or OpenTofu; nothing where neither is in PATH."""
+    return next(filter(None, map(shutil.which, REGISTRIES)), None)
+
+
 def provider_mirror() -> Path | None:
     """Return the folder of a mirror of providers on this machine, found by its layout; nothing where there is none.
 
@@ -48,8 +61,60 @@ def provider_mirror() -> Path | None:
     return None
 
 
+def mounts() -> list[Path]:
+    """Return what a container has to have at the same paths to run these tests: the program, and the mirror."""
+    return [Path(path) for path in (program(), provider_mirror()) if path]
+
+
+def require_terraform() -> None:
+    """Skip the test that calls this where there is no Terraform; fail it where ``CI`` is ``true``."""
+    if program() is None:
+        _cannot_run("neither terraform nor tofu is in PATH: install one, from 1.10 on")
+
+
+def require_provider() -> None:
+    """Skip the test that calls this where Terraform or its provider is not to be had; fail it where ``CI`` is ``true``.
+
+    A mirror that lacks the version is an error of its own, which ``init`` reports.
+    """
+    require_terraform()
+    registry = REGISTRIES[Path(str(program())).name]
+    if provider_mirror() is None and not _answers(f"https://{registry}/.well-known/terraform.json"):
+        _cannot_run(
+            f"the provider hashicorp/aws is not to be had: no folder {LAYOUT} was found, and https://{registry} does "
+            f"not answer; let this machine reach it, or put a mirror into ~/.terraform.d/plugins"
+        )
+
+
+def _cannot_run(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} (CI is true: this is no reason to skip a test)", pytrace=False)
+    pytest.skip(reason)
+
+
 class TerraformError(Exception):
     """A command of Terraform ended with a status that was not asked for; the text has what it printed."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of Terraform that was started; what it prints goes to files in the module's folder."""
+
+    arguments: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+    output: Path
+    errors: Path
+
+    def end(self, *, expect: tuple[int, ...] = (0,), timeout: float = 300) -> str:
+        """Wait for the end and return the standard output; raise :class:`TerraformError` at another status."""
+        try:
+            status = self.process.wait(timeout)
+        finally:
+            self.process.kill()
+        if status not in expect:
+            said = f"{self.output.read_text()}{self.errors.read_text()}"
+            raise TerraformError(f"terraform {' '.join(self.arguments)} ended with {status}:\n{said}")
+        return self.output.read_text()
 
 
 @dataclass(frozen=True)
@@ -61,18 +126,21 @@ class Terraform:
 
     def __call__(self, *arguments: str, expect: tuple[int, ...] = (0,), timeout: float = 300) -> str:
         """Run a command and return its standard output; raise :class:`TerraformError` at another status."""
-        program = shutil.which("terraform") or shutil.which("tofu")
-        assert program, "neither terraform nor tofu is in PATH: install one, from 1.10 on"
-        done = subprocess.run(
-            [program, arguments[0], "-no-color", *arguments[1:]],
-            cwd=self.folder,
-            env={**os.environ, **self.environment, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"},
-            capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
-        if done.returncode not in expect:
-            said = f"{done.stdout}{done.stderr}"
-            raise TerraformError(f"terraform {' '.join(arguments)} ended with {done.returncode}:\n{said}")
-        return done.stdout
+        return self.start(*arguments).end(expect=expect, timeout=timeout)
+
+    def start(self, *arguments: str) -> Command:
+        """Start a command, to wait for its end later."""
+        found = program()
+        assert found, "neither terraform nor tofu is in PATH"
+        output, errors = self.folder / "stdout", self.folder / "stderr"
+        with output.open("w") as stdout, errors.open("w") as stderr:
+            process = subprocess.Popen(
+                [found, arguments[0], "-no-color", *arguments[1:]],
+                cwd=self.folder,
+                env={**os.environ, **self.environment, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"},
+                stdout=stdout, stderr=stderr,
+            )  # fmt: skip
+        return Command(arguments, process, output, errors)
 
     def init(self, *arguments: str) -> None:
         """Fetch the provider, from a mirror where there is one and from the registry otherwise."""
@@ -161,15 +229,20 @@ def aws(log: Path, address: str = "127.0.0.1") -> Iterator[Aws]:
 
 def _wait_for(server: subprocess.Popen[bytes], api: Aws, log: Path) -> None:
     deadline = time.monotonic() + 60
-    while not _answers(api):
+    while not _answers(f"{api.url}/moto-api/data.json"):
         assert server.poll() is None, f"moto's server ended: {log.read_text()}"
         assert time.monotonic() < deadline, f"moto's server did not answer within 60 s: {log.read_text()}"
         time.sleep(0.2)
 
 
-def _answers(api: Aws) -> bool:
+def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{api.url}/moto-api/data.json", timeout=5):  # noqa: S310 # of this machine
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 # of this machine, or a registry's
             return True
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
+    except OSError:
         return False
+
+
+if __name__ == "__main__":
+    for mount in mounts():
+        print(mount)

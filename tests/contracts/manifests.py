@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 from contracts.project import ROOT
@@ -25,9 +24,6 @@ Labels = dict[str, str]
 
 APP = ROOT / "roles/counter_app"
 PROXY = APP / "templates/haproxy.cfg.j2"
-
-# Without it no lookup is found.
-init_plugin_loader()
 
 # What other roles set while they run, and what is generated.
 FACTS: dict[str, Any] = {
@@ -61,17 +57,23 @@ def value_of(environment: str, role: str, name: str) -> Any:
 
 def render(environment: str, template: Path, texts: dict[Path, str] | None = None) -> list[Object]:
     """Return the objects of a template of a role; ``texts`` stands in the place of what is in the named files."""
-    role = template.relative_to(ROOT / "roles").parts[0]
-    known = dict(variables(environment, role))
     texts = texts or {}
+    return _objects(environment, template, texts.get(template) or template.read_text(), texts.get(PROXY))
+
+
+@functools.cache
+def _objects(environment: str, template: Path, text: str, proxy: str | None) -> list[Object]:
+    """Return the objects that a template's text renders to; nobody may change them, as each text is rendered once."""
+    known = dict(variables(environment, template.relative_to(ROOT / "roles").parts[0]))
+    if proxy is not None:
+        known["_counter_app_proxy_config"] = _rendered(known, proxy)
+    return [entry for entry in yaml.safe_load_all(_rendered(known, text)) if entry is not None]
+
+
+def _rendered(known: Object, text: str) -> Any:
     # These are the settings of kubernetes.core.k8s and of the lookup `template`.
-    options: dict[str, Any] = {"overrides": {"trim_blocks": True, "lstrip_blocks": False}, "convert_data": False}
-    if PROXY in texts:
-        source = trust_as_template(texts[PROXY])
-        known["_counter_app_proxy_config"] = Templar(DataLoader(), known).template(source, **options)
-    source = trust_as_template(texts.get(template) or template.read_text())
-    rendered = Templar(DataLoader(), known).template(source, **options)
-    return [entry for entry in yaml.safe_load_all(rendered) if entry is not None]
+    settings = {"trim_blocks": True, "lstrip_blocks": False}
+    return Templar(DataLoader(), known).template(trust_as_template(text), overrides=settings)
 
 
 def manifests_of(role: Path) -> list[Path]:

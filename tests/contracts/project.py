@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,9 @@ MODULES = ROOT / "collections/ansible_collections/counter/platform/plugins/modul
 Task = dict[str, Any]
 
 
+@functools.cache
 def load(path: Path) -> Any:
-    """Return what a YAML file says."""
+    """Return what a YAML file says; nobody may change it, as each file is read once."""
     return yaml.safe_load(path.read_text())
 
 

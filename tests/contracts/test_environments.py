@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from contracts.manifests import value_of
 from contracts.project import COMMON, INVENTORIES, ROOT, load
+from platform_cluster import cache
 
 SHARED = sorted(COMMON.glob("*.yml"))
 ON_EC2 = "loki.aws_ec2.yml"
@@ -24,6 +26,16 @@ def test_common_variables_are_one_file_for_all(place: Path) -> None:
         assert not path.readlink().is_absolute(), f"{path} would not survive a clone"
         # Files are read in the order of their names, and an environment's own values come last.
         assert path.name.startswith("00_")
+
+
+@pytest.mark.parametrize("names", [[], ["XDG_CACHE_HOME"], ["XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"]], ids=len)
+def test_the_cache_is_where_tests_look_for_it(monkeypatch: pytest.MonkeyPatch, names: list[str]) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for name in ("XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in names:
+        monkeypatch.setenv(name, f"/elsewhere/{name}")
+    assert value_of("local", "kind_cluster", "platform_cache_dir") == str(cache())
 
 
 def test_environments_differ_in_group_variables_only() -> None:

@@ -18,6 +18,7 @@ from contracts.manifests import APP, Object, manifests_of, render_role, with_fau
 from contracts.project import COMMON, INVENTORIES, ROLES, ROOT, load
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from platform_cluster import CACHE
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
@@ -28,7 +29,7 @@ MANIFESTS = sorted((ROOT / "roles/offline_images/files/node/rootfs/kind/manifest
 def documents() -> Path:
     """Return the folder with Kubernetes' OpenAPI documents, fetched by the Go that the programs are compiled by."""
     version = load(COMMON / "images.yml")["kubernetes_version"]
-    settings = {"GOTOOLCHAIN": "local", "GOMODCACHE": f"{os.environ['COUNTER_PLATFORM_CACHE']}/go/mod"}
+    settings = {"GOTOOLCHAIN": "local", "GOMODCACHE": str(CACHE / "go/mod")}
     done = subprocess.run(
         [ROOT / ".venv/bin/go", "mod", "download", "-json", f"k8s.io/kubernetes@{version}"],
         cwd=ROOT / "roles/offline_images/files/node-programs",

@@ -1,12 +1,14 @@
-"""One AWS API and one initialised copy of the module for all tests."""
+"""One AWS API and one initialised copy of the module for all tests, and the module's life on that API."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platform_terraform import MODULE, Aws, Terraform, aws, copy_of
+from iac.life import Life
+from platform_terraform import INPUTS, MODULE, Aws, Terraform, aws, copy_of, require_provider
 
 LOCAL_STATE = 'terraform {\n  backend "local" {}\n}\n'
 
@@ -21,6 +23,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 @pytest.fixture(scope="session")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     """The module with its provider, and a state on the disk: copies of it can be planned at once."""
+    require_provider()
     folder = copy_of(MODULE, tmp_path_factory.mktemp("ready") / "solution")
     # Files with this ending take the place of what is written elsewhere.
     (folder / "backend_override.tf").write_text(LOCAL_STATE)
@@ -33,3 +36,33 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 def module(ready: Terraform, tmp_path: Path) -> Terraform:
     """A copy that a test may put faults into; it reaches no API."""
     return Terraform(copy_of(ready.folder, tmp_path / "solution"), {})
+
+
+@pytest.fixture(scope="session")
+def inputs(ready: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """The module's variables alone: what they refuse is told in a second, as no provider has to be started."""
+    folder = copy_of(ready.folder, tmp_path_factory.mktemp("inputs") / "solution")
+    for path in folder.glob("*.tf"):
+        if path.name not in {"variables.tf", "backend_override.tf"}:
+            path.unlink()
+    return Terraform(folder, {})
+
+
+@pytest.fixture(scope="session")
+def life(api: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    """The module's life in the environment production, with its state in the API's bucket."""
+    require_provider()
+    terraform = Terraform(copy_of(MODULE, tmp_path_factory.mktemp("applied") / "solution"), api.environment)
+    terraform.init(*api.backend())
+    terraform.give({**INPUTS, "environment": "production"})
+    life = Life(terraform)
+    yield life
+    life.destroyed()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begin(request: pytest.FixtureRequest) -> None:
+    """Begin the life before the first test, where one of them will ask for it; that one gets the error too."""
+    if any("life" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        with contextlib.suppress(Exception, pytest.skip.Exception, pytest.fail.Exception):
+            request.getfixturevalue("life")

@@ -8,9 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import platform_terraform
 import pytest
 import terraform_docs
-from platform_terraform import MODULE, Terraform, TerraformError, copy_of, provider_mirror
+from platform_terraform import (
+    MODULE,
+    REGISTRIES,
+    Terraform,
+    TerraformError,
+    copy_of,
+    mounts,
+    program,
+    provider_mirror,
+    require_provider,
+    require_terraform,
+)
 
 ROOT = MODULE.parent.parent
 CHECKOV = Path(__file__).parent / "checkov"
@@ -49,46 +61,74 @@ def test_form_is_the_usual_one(ready: Terraform) -> None:
     assert ready("fmt", "-check", "-recursive", "-diff") == ""
 
 
-def test_module_is_valid(ready: Terraform) -> None:
-    ready("validate")
+def runs(*files: str) -> int:
+    """Return how many runs the module's own tests have in these files."""
+    return sum((MODULE / "tests" / f"{name}.tftest.hcl").read_text().count('\nrun "') for name in files)
 
 
-def test_tests_of_the_module_pass(ready: Terraform) -> None:
-    runs = sum(path.read_text().count('\nrun "') for path in (MODULE / "tests").glob("*.tftest.hcl"))
-    assert runs >= 30
-    assert f"Success! {runs} passed, 0 failed." in ready("test")
+def only(*files: str) -> list[str]:
+    """Return the arguments by which ``terraform test`` takes these files alone."""
+    return [f"-filter=tests/{name}.tftest.hcl" for name in files]
 
 
+def test_module_plans_what_its_own_tests_say(ready: Terraform) -> None:
+    assert runs("planned") >= 8
+    assert f"Success! {runs('planned')} passed, 0 failed." in ready("test", *only("planned"))
+
+
+def test_variables_refuse_what_the_modules_own_tests_say(inputs: Terraform) -> None:
+    refused = [path.name.partition(".")[0] for path in (MODULE / "tests").glob("refused_*.tftest.hcl")]
+    assert runs(*refused) >= 24
+    assert f"Success! {runs(*refused)} passed, 0 failed." in inputs("test", *only(*refused))
+
+
+@pytest.mark.soak
+def test_modules_own_tests_pass_as_a_person_runs_them(ready: Terraform) -> None:
+    every = [path.name.partition(".")[0] for path in (MODULE / "tests").glob("*.tftest.hcl")]
+    assert f"Success! {runs(*every)} passed, 0 failed." in ready("test")
+
+
+# Each has its group, whose faults are validated together: Terraform names all that it finds in one of its steps.
 VALIDATED = {
     "wrong type: one text for several networks": (
-        "variables.tf",
-        'HTTPS. Named ones: none wider than /8."\n  type        = set(string)',
+        1, "variables.tf", 'HTTPS. Named ones: none wider than /8."\n  type        = set(string)',
         'HTTPS. Named ones: none wider than /8."\n  type        = string',
-        "Iteration over non-iterable value",
+        r"var.client_cidrs is a string .*A value of type string cannot be used as the collection",
     ),
-    "wrong type: a text for a size": (
-        "variables.tf",
-        "default     = 50",
-        'default     = "large"',
-        "Invalid default value for variable",
+    "output of what is not there": (
+        1, "outputs.tf", "aws_eip.loki.public_ip", "aws_eip.host.public_ip",
+        'managed resource "aws_eip" "host" has not been declared',
     ),
-    "undeclared input": ("host.tf", "var.instance_type", "var.instance_size", "undeclared input variable"),
-    "output of what is not there": ("outputs.tf", "aws_eip.loki.public_ip", "aws_eip.host.public_ip", "undeclared"),
     "wrong reference to the image": (
-        "host.tf",
-        "data.aws_ssm_parameter.ami[0].insecure_value",
-        "data.aws_ami.ami.id",
-        "Reference to undeclared resource",
+        1, "host.tf", "data.aws_ssm_parameter.ami[0].insecure_value", "data.aws_ami.ami.id",
+        'data resource "aws_ami" "ami" has not been declared',
     ),
-}
+    "undeclared input": (2, "host.tf", "var.instance_type", "var.instance_size", "undeclared input variable"),
+    "wrong type: a text for a size": (
+        3, "variables.tf", "default     = 50", 'default     = "large"', "Invalid default value for variable",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def invalid(ready: Terraform, tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
+    """What validation says of each group of faults, in one line."""
+    groups: dict[int, str] = {}
+    for group in {fault[0] for fault in VALIDATED.values()}:
+        folder = copy_of(ready.folder, tmp_path_factory.mktemp("invalid") / "solution")
+        for number, file, sound, faulty, _ in VALIDATED.values():
+            if number == group:
+                put(folder, file, sound, faulty)
+        with pytest.raises(TerraformError) as refused:
+            Terraform(folder, {})("validate")
+        groups[group] = " ".join(str(refused.value).split())
+    return groups
 
 
 @pytest.mark.parametrize("fault", VALIDATED)
-def test_fault_is_not_valid(module: Terraform, fault: str) -> None:
-    file, sound, faulty, message = VALIDATED[fault]
-    put(module.folder, file, sound, faulty)
-    with pytest.raises(TerraformError, match=message):
-        module("validate")
+def test_fault_is_not_valid(invalid: dict[int, str], fault: str) -> None:
+    group, *_, message = VALIDATED[fault]
+    assert re.search(message, invalid[group])
 
 
 ADMITTED = {
@@ -102,10 +142,11 @@ ADMITTED = {
 
 
 @pytest.mark.parametrize("run", ADMITTED)
-def test_input_that_is_no_longer_refused_is_found(module: Terraform, run: str) -> None:
-    put(module.folder, "variables.tf", *ADMITTED[run])
+def test_input_that_is_no_longer_refused_is_found(inputs: Terraform, tmp_path: Path, run: str) -> None:
+    faulty = Terraform(copy_of(inputs.folder, tmp_path / "solution"), {})
+    put(faulty.folder, "variables.tf", *ADMITTED[run])
     with pytest.raises(TerraformError, match=rf'run "{run}"\.\.\. fail'):
-        module("test", "-filter=tests/refused_access.tftest.hcl")
+        faulty("test", *only("refused_access"))
 
 
 def test_checkov_finds_nothing_and_each_skip_has_its_reason() -> None:
@@ -135,6 +176,7 @@ def test_mirror_is_found_by_its_layout(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_mirror_without_the_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_terraform()
     monkeypatch.setenv("HOME", str(tmp_path))
     mirror = tmp_path / ".terraform.d/plugins"
     (mirror / "registry.terraform.io/hashicorp/aws/5.99.0/linux_amd64").mkdir(parents=True)
@@ -142,7 +184,42 @@ def test_mirror_without_the_version_is_named(tmp_path: Path, monkeypatch: pytest
         Terraform(copy_of(MODULE, tmp_path / "solution"), {}).init("-backend=false")
 
 
-def test_no_terraform_is_said_and_not_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+CANNOT_RUN = {"": pytest.skip.Exception, "true": pytest.fail.Exception}
+
+
+@pytest.mark.parametrize("ci", CANNOT_RUN)
+def test_no_terraform_is_a_skip_with_a_remedy_and_a_failure_on_ci(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ci: str
+) -> None:
+    monkeypatch.setenv("CI", ci)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AssertionError, match="neither terraform nor tofu is in PATH"):
-        Terraform(MODULE, {})("validate")
+    assert program() is None
+    for require in (require_terraform, require_provider):
+        with pytest.raises(CANNOT_RUN[ci], match=r"neither terraform nor tofu is in PATH: install one"):
+            require()
+
+
+@pytest.mark.parametrize("ci", CANNOT_RUN)
+@pytest.mark.parametrize("name", ["terraform", "tofu"])
+def test_no_provider_is_a_skip_with_a_remedy_and_a_failure_on_ci(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, ci: str
+) -> None:
+    (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(platform_terraform, "provider_mirror", lambda: None)
+    # Nothing listens there.
+    monkeypatch.setitem(REGISTRIES, name, "127.0.0.1:1")
+    require_terraform()
+    with pytest.raises(
+        CANNOT_RUN[ci], match=r"https://127\.0\.0\.1:1 does not answer; let this machine reach it, or put"
+    ):
+        require_provider()
+    assert mounts() == [tmp_path / name]
+
+
+def test_what_another_machine_has_to_mount_is_printed() -> None:
+    require_provider()
+    done = subprocess.run([sys.executable, platform_terraform.__file__], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str(path) for path in mounts()]
+    assert mounts()[0].is_file()

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import pytest
 from ansible_collections.counter.platform.plugins.modules.engine_probe import probe_root
-from ansible_collections.counter.platform.tests.unit.support import COLLECTION, Docker, RunModule
+from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule
 
 
 @pytest.fixture
@@ -31,13 +31,12 @@ def run_module(tmp_path: Path) -> RunModule:
         name: str, args: dict[str, Any], *, check: bool = False, env: dict[str, str] | None = None
     ) -> dict[str, Any]:
         arguments = {"ANSIBLE_MODULE_ARGS": {**args, "_ansible_check_mode": check, "_ansible_diff": True}}
-        module = COLLECTION / "plugins" / "modules" / f"{name}.py"
         with tempfile.TemporaryDirectory() as folder:
             stdin, stdout, stderr = (Path(folder) / stream for stream in ("stdin", "stdout", "stderr"))
             stdin.write_text(json.dumps(arguments))
             child = os.fork()
             if child == 0:
-                _become(module, tmp_path, env or {}, (stdin, stdout, stderr))
+                _become(name, tmp_path, env or {}, (stdin, stdout, stderr))
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             assert stderr.read_text() == ""
             result: dict[str, Any] = json.loads(stdout.read_text())
@@ -47,8 +46,9 @@ def run_module(tmp_path: Path) -> RunModule:
     return run
 
 
-def _become(module: Path, folder: Path, env: dict[str, str], streams: tuple[Path, Path, Path]) -> NoReturn:
+def _become(name: str, folder: Path, env: dict[str, str], streams: tuple[Path, Path, Path]) -> NoReturn:
     """Go on as the module, in a child process."""
+    module = f"ansible_collections.counter.platform.plugins.modules.{name}"
     status: Any = 1
     try:
         os.chdir(folder)
@@ -57,8 +57,10 @@ def _become(module: Path, folder: Path, env: dict[str, str], streams: tuple[Path
         for number, path in enumerate(streams[1:], start=1):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
         sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
-        sys.argv = [str(module)]
-        runpy.run_path(str(module), run_name="__main__")
+        sys.argv = [name]
+        # The tests imported some of the modules; each runs from its beginning.
+        sys.modules.pop(module, None)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         status = ended.code or 0
     except BaseException:

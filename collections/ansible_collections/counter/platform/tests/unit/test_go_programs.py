@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.counter.platform.plugins.callback.progress import default_cache
 from ansible_collections.counter.platform.tests.unit.support import RunModule, results_in
 
 GO = Path(sys.executable).with_name("go")
@@ -20,8 +22,15 @@ MAIN = 'package main\n\nvar version = "unset"\n\nfunc main() { println("one", ve
 
 @pytest.fixture(scope="module")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return one cache for all tests here, so that the runtime is compiled once."""
-    return tmp_path_factory.mktemp("go-cache")
+    """Return one cache for all tests here, with the compiler's own cache that all builds share.
+
+    That one goes by content: where something was compiled before, the runtime need not be compiled again.
+    """
+    cache = tmp_path_factory.mktemp("go-cache")
+    shared = Path(os.environ.get("COUNTER_PLATFORM_CACHE") or default_cache()) / "go"
+    shared.mkdir(parents=True, exist_ok=True)
+    (cache / "go").symlink_to(shared)
+    return cache
 
 
 @pytest.fixture

@@ -36,10 +36,10 @@ def test_everything_is_tagged_as_the_inventory_finds_it(sound: Json) -> None:
         assert tags.items() <= entry["values"]["tags_all"].items(), kind
 
 
-def test_inputs_of_another_type_are_refused(module: Terraform, api: Aws) -> None:
+def test_inputs_of_another_type_are_refused(inputs: Terraform) -> None:
     wrong = {"data_volume_gib": "much", "client_cidrs": "203.0.113.0/24", "final_snapshot": "perhaps"}
     with pytest.raises(TerraformError) as refused:
-        Terraform(module.folder, api.environment).plan({**INPUTS, **wrong})
+        inputs.plan({**INPUTS, **wrong})
     said = " ".join(str(refused.value).split())
     kinds = {"data_volume_gib": "a number", "client_cidrs": "set of string", "final_snapshot": "a bool"}
     for name, kind in kinds.items():

@@ -1,4 +1,4 @@
-"""The module's whole life on an AWS API, which also keeps its state, and the inventory that finds the host."""
+"""The module applied on an AWS API, which also keeps its state, and the inventory that finds the host."""
 
 from __future__ import annotations
 
@@ -7,27 +7,16 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from iac.life import Life, outputs
 from platform_run import execute
-from platform_terraform import INPUTS, MODULE, REGION, STATE_BUCKET, Aws, Json, Terraform, copy_of
-
-PRODUCTION = {**INPUTS, "environment": "production"}
+from platform_terraform import REGION, STATE_BUCKET, Aws, Terraform
 
 
 @pytest.fixture(scope="module")
-def applied(api: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
-    """The module applied for the environment production."""
-    terraform = Terraform(copy_of(MODULE, tmp_path_factory.mktemp("applied") / "solution"), api.environment)
-    terraform.init(*api.backend())
-    terraform.give(PRODUCTION)
-    terraform("apply", "-auto-approve", timeout=600)
-    yield terraform
-    # A test below destroyed it already, unless it did not come to that.
-    terraform("destroy", "-auto-approve", timeout=600)
-
-
-def outputs(terraform: Terraform) -> Json:
-    """Return the outputs by name."""
-    return {name: about["value"] for name, about in json.loads(terraform("output", "-json")).items()}
+def applied(life: Life) -> Iterator[Terraform]:
+    """The module applied for production; when all tests here are done, its end is begun."""
+    yield life.applied()
+    life.destroy()
 
 
 def test_second_plan_has_nothing_to_do(applied: Terraform) -> None:
@@ -71,17 +60,3 @@ def test_inventory_of_production_finds_the_host(applied: Terraform, api: Aws) ->
     assert host["loki_instance_data_device"] == made["data_device"]
     assert made["tags"].items() <= host["tags"].items()
     assert host["placement"]["region"] == REGION
-
-
-def test_nothing_is_left_when_it_is_destroyed_but_a_snapshot_of_the_logs(applied: Terraform, api: Aws) -> None:
-    ec2, volume = api.client("ec2"), outputs(applied)["data_volume_id"]
-    applied("destroy", "-auto-approve", timeout=600)
-    ours = [{"Name": "tag:Project", "Values": ["counter-platform"]}]
-    assert not ec2.describe_vpcs(Filters=ours)["Vpcs"]
-    assert not ec2.describe_volumes(Filters=ours)["Volumes"]
-    assert not ec2.describe_key_pairs()["KeyPairs"]
-    reservations = ec2.describe_instances(Filters=ours)["Reservations"]
-    assert {entry["State"]["Name"] for group in reservations for entry in group["Instances"]} <= {"terminated"}
-    assert not api.client("iam").list_roles()["Roles"]
-    snapshots = ec2.describe_snapshots(Filters=[{"Name": "volume-id", "Values": [volume]}])["Snapshots"]
-    assert len(snapshots) == 1
