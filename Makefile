@@ -12,9 +12,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Without compiled bytecode every run compiles Ansible and the Kubernetes client anew.
 unexport PYTHONDONTWRITEBYTECODE
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
-STAGES := lint unit molecule site
 
-.PHONY: help up check run down venv test $(STAGES)
+.PHONY: help up check run down venv test soak lint
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -48,33 +47,17 @@ venv: .venv/synced ## The controller's tools, as locked
 	.venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python .venv/requirements.txt
 	touch $@
 
-test: venv ## Everything, what fails fast first; a line for each stage
-	@python tests/stages.py $(STAGES)
+test: venv ## Prove everything in a throwaway machine, beside whatever runs here (JOBS=...)
+	@python tests/throwaway.py test $(JOBS)
 
-# Where a stage leaves its JUnit reports; `make test` counts them.
-REPORTS ?= $(CURDIR)/.state/test/$@
-PYTEST = python -m pytest --junitxml=$(REPORTS)/$(1).xml
+soak: venv ## Prove at length what `test` proves in short (JOBS=...)
+	@python tests/throwaway.py soak $(JOBS)
 
 lint: venv ## Style, types and the roles' production profile
 	ruff check .
 	ruff format --check .
-	mypy collections/ansible_collections/counter tests molecule
+	mypy conftest.py collections/ansible_collections/counter tests molecule
 	(cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app uv run --quiet --frozen --group lint --group test mypy)
 	yamllint --strict .
 	ansible-lint --offline
-	shellcheck $$(git ls-files | xargs -r grep -lE '^#!/bin/(ba)?sh' --)
-
-unit: venv ## Contracts between files, Terraform on an AWS API, modules on the real engine, and the service alone
-	$(call PYTEST,contracts) tests/contracts
-	$(call PYTEST,iac) tests/iac
-	$(PLAYBOOK) playbooks/engine.yml
-	ansible localhost --become -m counter.platform.apt_packages -a names=redis-server,mmdebstrap
-	$(call PYTEST,collection) collections/ansible_collections/counter/platform/tests/unit
-	cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app uv run --quiet --frozen --group test pytest --junitxml=$(REPORTS)/app.xml
-
-SCENARIOS ?=
-molecule: venv ## Each role's scenario, and the whole site (SCENARIOS=...)
-	@REPORTS=$(REPORTS) python tests/scenarios.py $(SCENARIOS)
-
-site: venv ## make up and make down as a person would, wrong input, interruptions, bare machines
-	$(call PYTEST,site) tests/site
+	shellcheck $$(grep -rlIE --exclude-dir={.venv,.state,.git} '^#!/bin/(ba)?sh' .)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from platform_cluster import ROOT, Cluster, Json, fetch, wait_for
+from platform_run import Run, execute
 
 APP = "--namespace=counter"
 PORT = 8088
@@ -122,9 +123,15 @@ def answers() -> bool:
         return False
 
 
+def playbook(*arguments: str) -> Run:
+    """Run the application's playbook on the scenario's cluster."""
+    environment = ["-e", "platform_environment=molecule", "-e", f"platform_http_port={PORT}"]
+    return execute("ansible-playbook", "-i", "inventories/local", "playbooks/app.yml", *environment, *arguments)
+
+
 def report(file: str) -> Path:
     """Return where a test leaves its figures."""
-    folder = Path(os.environ["REPORT"]).parent if "REPORT" in os.environ else ROOT / ".state/test/molecule"
+    folder = Path(os.environ["REPORT"]).parent if "REPORT" in os.environ else ROOT / ".state/test"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / file
 

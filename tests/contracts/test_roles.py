@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import role_docs
 from contracts.project import COMMON, ROLES, ROOT, facts_documented, load, tasks_in
-from scenarios import STEPS
 
 TYPES: dict[str, type | tuple[type, ...]] = {
     "str": str,
@@ -183,14 +182,8 @@ def scenarios() -> list[Path]:
 
 
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda path: path.name)
-def test_scenario_checks_before_it_changes_and_counts_its_tests(scenario: Path) -> None:
+def test_scenario_checks_before_it_changes(scenario: Path) -> None:
     own, shared = load(scenario / "molecule.yml"), load(ROOT / ".config/molecule/config.yml")
     sequence = own.get("scenario", {}).get("test_sequence", shared["scenario"]["test_sequence"])
     steps = ["check", "converge", "idempotence", "verify", "destroy"]
     assert [step for step in sequence if step in steps] == ["destroy", *steps]
-    assert int(own["verifier"]["env"]["EXPECTED_TESTS"]) > 0
-
-
-def test_make_molecule_runs_every_scenario_once() -> None:
-    run = [name for step in STEPS for lane in step for name in lane]
-    assert sorted(run) == [path.name for path in scenarios()]

@@ -1,26 +1,30 @@
-"""What the runs of the whole project share."""
+"""These tests take the environment `local` for themselves, so they run in the throwaway machine and nowhere else."""
 
-import shutil
-import subprocess
-from pathlib import Path
+import os
 
 import pytest
-from platform_cluster import ROOT
+from platform_run import execute
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run beside somebody's environment."""
+    if "COUNTER_PLATFORM_TEST_MACHINE" not in os.environ:
+        pytest.exit(
+            "tests/site removes the environment local, which may be yours here: run `make test JOBS=site`, which has a "
+            "machine of its own for it",
+            returncode=2,
+        )
 
 
 @pytest.fixture(scope="session")
-def clean_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's files without what is ignored: what a clone would hold."""
-    target = tmp_path_factory.mktemp("clone") / "counter-platform"
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in listing.stdout.decode().split("\0"):
-        source = ROOT / name
-        if name and (source.exists() or source.is_symlink()):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target / name, follow_symlinks=False)
-    return target
+def engine() -> None:
+    """A container engine, also where the tests of the bare machine have not installed one."""
+    run = execute("ansible-playbook", "playbooks/engine.yml")
+    assert run.status == 0, run.output
+
+
+@pytest.fixture(scope="session")
+def live() -> None:
+    """A live environment `local`, also where a test of a later file is run alone."""
+    run = execute("make", "up")
+    assert run.status == 0, run.output

@@ -64,7 +64,7 @@ def test_value_that_a_role_cannot_use(variable: str, value: str, remedy: str) ->
     assert remedy in message
 
 
-def test_cluster_of_that_name_that_somebody_else_made() -> None:
+def test_cluster_of_that_name_that_somebody_else_made(engine: None) -> None:
     name = "counter-refused-control-plane"
     with subprocess.Popen(["tar", "--create", "--files-from=/dev/null"], stdout=subprocess.PIPE) as empty:
         subprocess.run(["docker", "import", "-", "counter-refused:latest"], stdin=empty.stdout, check=True)
@@ -81,7 +81,7 @@ def test_cluster_of_that_name_that_somebody_else_made() -> None:
 
 
 @pytest.fixture
-def unable_daemon() -> Iterator[str]:
+def unable_daemon(engine: None) -> Iterator[str]:
     """A real daemon that cannot run privileged containers, because it maps root to somebody else."""
     # Not below pytest's own folder, which nobody but root may enter.
     folder = Path(tempfile.mkdtemp(prefix="counter-daemon-", dir="/var/tmp"))  # mkdtemp makes the name

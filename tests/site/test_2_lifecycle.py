@@ -1,4 +1,4 @@
-"""`make up` and `make down` as a person uses them, and what becomes of runs that were killed."""
+"""`make up` as a person uses it, and what becomes of runs that were killed; `local` stands at the end."""
 
 import contextlib
 import json
@@ -11,34 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platform_cluster import CACHE, ROOT, Cluster, count, docker, newest, run, wait_for
+from platform_cluster import CACHE, ROOT, Cluster, count, docker, run, wait_for
+from platform_machine import copy_project
 from platform_run import execute
 
 URL = "http://127.0.0.1:8080/"
-
-
-def of_the_engine() -> dict[str, set[str]]:
-    """Return the names of everything that the container engine holds, but for images."""
-    return {
-        "containers": set(docker("ps", "--all", "--format", "{{.Names}}").split()),
-        "networks": set(docker("network", "ls", "--format", "{{.Name}}").split()),
-        "volumes": set(docker("volume", "ls", "--quiet").split()),
-    }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bystanders() -> Iterator[dict[str, set[str]]]:
-    """Start without an environment, beside things of the engine that are none of ours."""
-    execute("make", "down")
-    for kind in ("network", "volume"):  # what a run of these tests that was killed may have left
-        docker(kind, "rm", "counter-bystander", check=False)
-    docker("network", "create", "counter-bystander")
-    docker("volume", "create", "counter-bystander")
-    before = of_the_engine()
-    yield before
-    execute("make", "down")
-    docker("network", "rm", "counter-bystander")
-    docker("volume", "rm", "counter-bystander")
 
 
 def descendants(pid: int) -> list[int]:
@@ -47,7 +24,7 @@ def descendants(pid: int) -> list[int]:
     return [*children, *(grandchild for child in children for grandchild in descendants(child))]
 
 
-def killed(*command: str, when: str, condition: "Path | str") -> None:
+def killed(*command: str, when: str, condition: "Path | str", cwd: Path = ROOT) -> None:
     """Start a command and kill all of it as soon as ``condition`` (a path, or a container's name) is there."""
 
     def there() -> bool:
@@ -56,7 +33,7 @@ def killed(*command: str, when: str, condition: "Path | str") -> None:
         return condition in docker("ps", "--format", "{{.Names}}").split()
 
     process = subprocess.Popen(
-        command, cwd=ROOT, start_new_session=True,
+        command, cwd=cwd, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -84,16 +61,32 @@ def test_killed_while_it_compiles_and_started_again() -> None:
     assert all(name.startswith(".") for name in left), f"half a result looks like a whole one: {left}"
 
 
-def test_killed_while_it_builds_an_image_and_started_again() -> None:
-    built = newest("counter-platform_node")
-    shutil.rmtree(built)
+@pytest.fixture
+def other_node(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the project whose node image nobody has built; what it builds is gone afterwards."""
+    copy = tmp_path / "counter-platform"
+    copy_project(copy)
+    with (copy / "roles/offline_images/files/node/Dockerfile").open("a") as stream:
+        stream.write(f"# {time.time_ns()}\n")
+    images = CACHE / "artifacts" / "counter-platform_node"
+    before = set(images.glob("*"))
+    yield copy
+    for path in set(images.glob("*")) - before:
+        shutil.rmtree(path)
+
+
+@pytest.mark.soak
+def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> None:
+    images = CACHE / "artifacts" / "counter-platform_node"
+    before = set(images.glob("*"))
     build = ["ansible-playbook", "playbooks/images.yml"]
-    killed(*build, when="the image's build to start", condition=built.parent / ".building-*")
-    assert not built.exists(), "half an image looks like a whole one"
-    run = execute(*build)
+    killed(*build, when="the image's build to start", condition=images / ".building-*", cwd=other_node)
+    assert set(images.glob("*")) == before, "half an image looks like a whole one"
+    run = execute(*build, cwd=other_node)
     assert run.status == 0, run.output
+    (built,) = set(images.glob("*")) - before
     assert (built / "image.tar").exists()
-    assert not list(built.parent.glob(".building-*"))
+    assert not list(images.glob(".building-*"))
 
 
 def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
@@ -103,6 +96,8 @@ def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
     assert run.status == 0, run.output
     first = count(URL)
     assert count(URL) == first + 1
+    (node,) = Cluster("local").get("nodes")["items"]
+    assert {"type": "Ready", "status": "True"}.items() <= node["status"]["conditions"][-1].items()
 
 
 def test_second_run_changes_nothing() -> None:
@@ -130,27 +125,3 @@ def test_stopped_node_is_started_again() -> None:
     run = execute("make", "up")
     assert run.status == 0, run.output
     wait_for("an answer", lambda: count(URL) >= 1, 60)
-
-
-def test_down_removes_what_up_made_and_nothing_else(bystanders: dict[str, set[str]]) -> None:
-    home = Path.home() / ".kube" / "config"
-    before = home.read_bytes() if home.exists() else None
-    run = execute("make", "down")
-    assert run.status == 0, run.output
-    assert "stays for the next time" in run.message()
-    assert of_the_engine() == bystanders
-    assert not (ROOT / ".state" / "local").exists()
-    assert (home.read_bytes() if home.exists() else None) == before
-
-
-def test_down_again_changes_nothing() -> None:
-    run = execute("make", "down")
-    assert run.status == 0, run.output
-    assert run.recap("changed") == 0, run.output
-
-
-def test_check_mode_before_the_first_run() -> None:
-    run = execute("make", "check")
-    assert run.status == 0, run.output
-    assert run.recap("changed") >= 3, run.output
-    assert not (ROOT / ".state" / "local").exists()

@@ -1,0 +1,48 @@
+"""A machine that has nothing but the prerequisites: what runs there before anything is installed, and the engine."""
+
+import json
+import shutil
+import subprocess
+
+from platform_cluster import ROOT
+from platform_run import execute
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def test_machine_is_bare() -> None:
+    programs = ("docker", "kind", "kubectl", "go", "git", "mmdebstrap", "redis-server", "pip")
+    assert not [name for name in programs if shutil.which(name, path=SYSTEM_PATH)]
+
+
+def test_check_mode_before_the_first_run() -> None:
+    run = execute("make", "check")
+    assert run.status == 0, run.output
+    assert run.recap("changed") >= 3, run.output
+    assert not (ROOT / ".state" / "local").exists()
+
+
+def test_down_with_nothing_there_changes_nothing() -> None:
+    run = execute("make", "down")
+    assert run.status == 0, run.output
+    assert run.recap("changed") == 0, run.output
+
+
+def test_user_who_cannot_become_root_is_told() -> None:
+    subprocess.run(["useradd", "--create-home", "somebody"], check=True)
+    settings = ["env", "HOME=/home/somebody", "USER=somebody"]
+    run = execute("runuser", "--user=somebody", "--", *settings, "make", "up")
+    assert run.status != 0
+    assert "somebody cannot become root here" in run.message()
+    assert "ARGS=--ask-become-pass" in run.message()
+    assert run.recap("changed") == 0
+
+
+def test_playbook_of_the_engine_installs_one_once() -> None:
+    first = execute("ansible-playbook", "playbooks/engine.yml")
+    assert first.status == 0, first.output
+    assert first.recap("changed") > 0
+    versions = subprocess.run(["docker", "version", "--format={{json .}}"], capture_output=True, text=True, check=True)
+    assert json.loads(versions.stdout)["Server"]["Version"]
+    again = execute("ansible-playbook", "playbooks/engine.yml")
+    assert again.recap("changed") == 0, again.output

@@ -1,0 +1,52 @@
+"""The proof itself, beside an environment that somebody uses: it has a machine of its own and touches nothing else."""
+
+from platform_cluster import count, docker
+from platform_machine import OWNER_LABEL
+from platform_run import Run, execute
+from throwaway import machine
+
+URL = "http://127.0.0.1:8080/"
+IMAGE = "counter-platform/machine:bookworm"
+
+
+def prove(*chosen: str) -> Run:
+    """Run one test of the bare machine, `make down` on it: on this machine that would remove the environment."""
+    return execute("make", "test", "JOBS=bare", environment={"PYTEST_ADDOPTS": " ".join(["-k", *chosen])})
+
+
+def containers() -> set[str]:
+    """Return the names of all containers."""
+    return set(docker("ps", "--all", "--format={{.Names}}").split())
+
+
+def test_live_environment_goes_on_and_leftovers_go(live: None) -> None:
+    number = [count(URL) for _ in range(10)][-1]
+    # What a killed run leaves behind, and what one of another clone has.
+    ours, others = machine(), "counter-test-elsewhere"
+    images = execute("ansible-playbook", "molecule/shared/machine_images.yml")
+    assert images.status == 0, images.output
+    started = ["run", "--detach", "--entrypoint=sleep"]
+    docker(*started, f"--name={ours.name}", f"--label={OWNER_LABEL}={ours.owner}", IMAGE, "600")
+    docker(*started, f"--name={others}", f"--label={OWNER_LABEL}=/srv/elsewhere", IMAGE, "600")
+    try:
+        run = prove("test_down_with_nothing_there_changes_nothing")
+        assert run.status == 0, run.output
+        assert "1 passed" in run.output.splitlines()[-1]
+        assert {others, "counter-local-control-plane"} <= containers()
+        assert ours.name not in containers()
+    finally:
+        docker("rm", "--force", others)
+    assert count(URL) == number + 1
+
+
+def test_name_that_is_taken_is_reported_before_anything_starts() -> None:
+    name = machine().name
+    docker("run", "--detach", "--entrypoint=sleep", f"--name={name}", IMAGE, "600")
+    try:
+        run = prove("nothing")
+        assert run.status != 0
+        assert f"There is a container {name} that was not made from here" in run.message()
+        assert run.seconds < 20
+        assert docker("inspect", "--format={{.State.Running}}", name) == "true", "it was not left alone"
+    finally:
+        docker("rm", "--force", name)

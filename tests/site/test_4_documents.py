@@ -1,0 +1,52 @@
+"""Every command of the documents that needs no make, as they write it, in an environment that make has not touched."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from platform_cluster import ROOT
+from platform_machine import CERTIFICATES, CLIENT_SETTINGS
+from platform_run import execute
+
+DOCUMENTS = [
+    ROOT / "README.md",
+    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("roles/*/README.md"),
+    ROOT / "iac/solution/README.md",
+]
+PROGRAMS = r"(?:\.venv/bin/)?(?:ansible|ansible-playbook|molecule|pytest|python)"
+# What this machine cannot run as it is written.
+ELSEWHERE = {
+    r"inventories/production": "needs an account of AWS; molecule/loki_instance runs the role on an AWS API",
+    r"^pytest ": "the jobs run pytest in this environment",
+    r"molecule (test|converge|verify)": "the job of each scenario runs it in this environment",
+    r"loki": "needs Loki's archive",
+}
+KEPT = {"HOME", "CI", "COUNTER_PLATFORM_TEST_MACHINE", *CLIENT_SETTINGS, *CERTIFICATES}
+
+
+def commands() -> list[str]:
+    """Return the commands in the code blocks of all documents, each once."""
+    blocks = [block for path in DOCUMENTS for block in re.findall(r"^```\w*\n(.*?)^```", path.read_text(), re.M | re.S)]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return list(dict.fromkeys(line.strip() for line in lines if re.match(rf"{PROGRAMS} ", line)))
+
+
+def reason_elsewhere(command: str) -> str:
+    """Return why a command is not run here; nothing where it is."""
+    return next((reason for pattern, reason in ELSEWHERE.items() if re.search(pattern, command)), "")
+
+
+def test_what_is_left_out_is_still_in_the_documents() -> None:
+    for pattern in ELSEWHERE:
+        assert any(re.search(pattern, command) for command in commands()), f"nothing in the documents is {pattern}"
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if not reason_elsewhere(command)])
+def test_command_of_the_documents(live: None, command: str) -> None:
+    path = f"PATH={ROOT}/.venv/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    settings = [f"{key}={value}" for key, value in os.environ.items() if key in KEPT]
+    run = execute("env", "--ignore-environment", path, *settings, "bash", "-c", command)
+    assert run.status == 0, run.output
