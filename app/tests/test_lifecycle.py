@@ -78,16 +78,17 @@ def test_bad_settings(env: dict[str, str], named: str, remedy: str) -> None:
 
 
 def _failed_start(**env: str) -> list[dict[str, str]]:
-    """Start the service with settings that it cannot use; return what it logs."""
+    """Start the service with settings that it cannot use; return the errors that it logs."""
     command = [sys.executable, "-m", "counter"]
     run = subprocess.run(command, env={**os.environ, **env}, capture_output=True, timeout=PATIENCE, check=False)
     assert (run.returncode, run.stderr) == (78, b"")
-    return [json.loads(line) for line in run.stdout.splitlines()]
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    return [line for line in lines if line["level"] == "error"]
 
 
 def test_a_start_shows_every_bad_setting() -> None:
     lines = _failed_start(COUNTER_WORKERS="no", COUNTER_BIND="no")
-    assert [line["level"] for line in lines] == ["error", "error"]
+    assert len(lines) == 2
     assert {line["message"].split("=")[0] for line in lines} == {"COUNTER_WORKERS", "COUNTER_BIND"}
 
 

@@ -66,20 +66,3 @@ def test_pods_resolve_names_of_the_engines_network(cluster: Cluster) -> None:
     program = f"import socket; print(socket.gethostbyname({node!r}))"
     answer = cluster.kubectl("exec", "deployment/client", CANARY, "--", "python3", "-c", program).strip()
     assert answer == docker("inspect", node, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
-
-
-CONNECT = """
-import concurrent.futures, socket, time
-address = socket.gethostbyname("server"), 8001
-def seconds(_):
-    started = time.monotonic()
-    socket.create_connection(address, timeout=10).close()
-    return time.monotonic() - started
-with concurrent.futures.ThreadPoolExecutor(8) as pool:
-    print(max(pool.map(seconds, range(6000))))
-"""
-
-
-def test_no_new_connection_is_lost_on_its_way_through_the_agent(cluster: Cluster) -> None:
-    # A lost one is sent again after a second.
-    assert float(cluster.kubectl("exec", "deployment/client", CANARY, "--", "python3", "-c", CONNECT)) < 1

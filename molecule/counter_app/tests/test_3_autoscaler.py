@@ -6,13 +6,14 @@ import csv
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 
+import pytest
 from platform_cluster import Cluster
-from platform_service import APP, LEAST, report, rest, service_pods
+from platform_service import APP, LEAST, playbook, report, rest, service_pods
 
-WINDOW = 60
 # How often the autoscaler looks (kube-controller-manager's default), in seconds.
 PERIOD = 15
 LIMIT = 45
@@ -83,27 +84,40 @@ def check_scales_up(watch: Watch) -> Moment:
     return grown
 
 
-def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster) -> None:
-    rest(cluster)
-    watch = Watch(cluster, 75)
+@contextmanager
+def window_of(seconds: int) -> Iterator[None]:
+    """Let the autoscaler keep pods for so long after they were needed, and put the role's own window back."""
+    done = playbook("-e", f"counter_app_scale_down_seconds={seconds}")
+    assert done.status == 0, done.output
     try:
-        check_scales_up(watch)
-        rested = watch.until(lambda moment: not moment.busy, 90)
-        assert rested
-        most = max(moment.desired for moment in watch.moments)
-        first = next(moment for moment in watch.moments if moment.desired == most)
-        held = [moment.desired for moment in watch.moments if moment.seconds >= first.seconds]
-        assert set(held) == {most}, f"it did not hold {most} pods under load: {held}"
-
-        gone = watch.until(lambda moment: moment.desired == moment.ready == LEAST, WINDOW + 120)
-        assert gone, f"still too many pods: {watch.moments[-1]}"
-        fewer = next(m for m in watch.moments if m.seconds > first.seconds and m.desired < most)
-        # What it shows is up to one period older than the decision that it was for.
-        last_high = [m for m in watch.moments if (m.percent or 0) > 50 and m.seconds < fewer.seconds][-1]
-        assert fewer.seconds - last_high.seconds > WINDOW - PERIOD - 2, "pods went before their window was over"
+        yield
     finally:
-        watch.end()
-        watch.write("autoscaler.csv")
+        playbook()
+
+
+@pytest.mark.parametrize(("window", "busy"), [(30, 50), pytest.param(60, 75, marks=pytest.mark.soak)])
+def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster, window: int, busy: int) -> None:
+    rest(cluster)
+    with window_of(window):
+        watch = Watch(cluster, busy)
+        try:
+            check_scales_up(watch)
+            rested = watch.until(lambda moment: not moment.busy, 90)
+            assert rested
+            most = max(moment.desired for moment in watch.moments)
+            first = next(moment for moment in watch.moments if moment.desired == most)
+            held = [moment.desired for moment in watch.moments if moment.seconds >= first.seconds]
+            assert set(held) == {most}, f"it did not hold {most} pods under load: {held}"
+
+            gone = watch.until(lambda moment: moment.desired == moment.ready == LEAST, window + 120)
+            assert gone, f"still too many pods: {watch.moments[-1]}"
+            fewer = next(m for m in watch.moments if m.seconds > first.seconds and m.desired < most)
+            # What it shows is up to one period older than the decision that it was for.
+            last_high = [m for m in watch.moments if (m.percent or 0) > 50 and m.seconds < fewer.seconds][-1]
+            assert fewer.seconds - last_high.seconds > window - PERIOD - 2, "pods went before their window was over"
+        finally:
+            watch.end()
+            watch.write("autoscaler.csv")
 
 
 def test_absolute_target_fails_the_same_check(cluster: Cluster) -> None:

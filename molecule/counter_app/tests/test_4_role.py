@@ -6,16 +6,9 @@ import base64
 import json
 
 from platform_cluster import Cluster, Json, count
-from platform_run import Run, execute
-from platform_service import APP, URL, rest
+from platform_service import APP, URL, playbook, rest
 
 KINDS = "namespaces,deployments,statefulsets,services,hpa,pdb,networkpolicies,configmaps,secrets,persistentvolumeclaims"
-
-
-def playbook(*arguments: str) -> Run:
-    """Run the application's playbook on the scenario's cluster."""
-    environment = ["-e", "platform_environment=molecule", "-e", "platform_http_port=8088"]
-    return execute("ansible-playbook", "-i", "inventories/local", "playbooks/app.yml", *environment, *arguments)
 
 
 def content(cluster: Cluster) -> dict[str, str]:

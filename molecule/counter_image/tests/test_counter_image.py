@@ -20,12 +20,17 @@ from cryptography.x509.oid import NameOID
 from platform_cluster import CACHE, ROOT, count, docker, fetch, newest, run, wait_for
 
 
+def loaded(name: str) -> str:
+    """Load an image of the cache into the daemon and return its full name."""
+    result = newest(f"counter-platform_{name}")
+    docker("load", "--quiet", "--input", str(result / "image.tar"))
+    return f"counter-platform/{name}:{result.name}"
+
+
 @pytest.fixture(scope="module")
 def image() -> str:
     """The image, loaded into the daemon from its archive."""
-    result = newest("counter-platform_counter")
-    docker("load", "--quiet", "--input", str(result / "image.tar"))
-    return f"counter-platform/counter:{result.name}"
+    return loaded("counter")
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +163,7 @@ def test_tag_is_the_hash_of_the_content(image: str) -> None:
 
 
 def test_changed_code_reuses_the_layer_of_the_dependencies(image: str, tmp_path: Path) -> None:
-    base = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "counter-platform/python-root").splitlines()[0]
+    base = loaded("python-root")
     run("cp", "--recursive", str(ROOT / "app/src"), str(tmp_path / "src"))
     run("cp", "--recursive", str(newest("counter-wheels")), str(tmp_path / "wheels"))
     build = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from platform_run import Run, execute
-from platform_terraform import INPUTS, REGION, STATE_BUCKET, Aws, aws, provider_mirror
+from platform_terraform import INPUTS, REGION, STATE_BUCKET, Aws, aws, provider_mirror, require_provider
 
 
 def playbook(api: Aws, *arguments: str) -> Run:
@@ -34,6 +34,12 @@ def instances(api: Aws) -> list[dict[str, object]]:
     filters = [{"Name": "instance-state-name", "Values": ["running"]}]
     found = api.client("ec2").describe_instances(Filters=filters)["Reservations"]
     return [instance for reservation in found for instance in reservation["Instances"]]
+
+
+@pytest.fixture(autouse=True)
+def provider() -> None:
+    """Terraform and its provider, which no package mirror has."""
+    require_provider()
 
 
 def promise_and_make(api: Aws) -> str:

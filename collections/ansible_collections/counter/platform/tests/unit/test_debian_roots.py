@@ -101,8 +101,8 @@ def test_apt_follows_the_preferences(tmp_path: Path) -> None:
         check=True,
     ).stdout
     bash, dash = policy.split("dash:")
-    # The version's own pin stands behind it.
-    assert re.search(r"^     \S+ 990$", bash, re.MULTILINE)
+    # The version's own pin stands behind it, and three stars before the one that is installed.
+    assert re.search(r"^ (?:\*{3}|   ) \S+ 990$", bash, re.MULTILINE)
     assert " 990" not in dash
     assert f" 100 {mirrors()['main'].rstrip('/')} " in dash
 
