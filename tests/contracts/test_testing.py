@@ -1,0 +1,106 @@
+"""docs/testing.md says of each claim which run proves it, and no test is in neither run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from contracts.project import ROOT
+
+DOCUMENT = ROOT / "docs/testing.md"
+MARKER = "mark.soak"
+
+
+def claims() -> list[tuple[str, list[str], list[str]]]:
+    """Return each claim with the tests that `make test` and `make soak` prove it by."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in DOCUMENT.read_text().splitlines()]
+    tables = [row for row in rows if len(row) == 3 and not set(row[0]) <= {"-"} and row[0] != "claim"]
+    return [(row[0], named_in(row[1]), named_in(row[2])) for row in tables]
+
+
+def named_in(cell: str) -> list[str]:
+    """Return the files and tests that a cell of the table names."""
+    return re.findall(r"`([\w./-]+\.(?:py|tftest\.hcl)(?:::\w+)?)`", cell)
+
+
+def files_of_tests() -> set[str]:
+    """Return every file of tests in the project."""
+    skipped = {".venv", ".state"}
+    found = [path.relative_to(ROOT) for path in ROOT.rglob("test_*.py")]
+    return {str(path) for path in found if not skipped & set(path.parts)}
+
+
+def functions_of(file: str) -> dict[str, tuple[bool, bool]]:
+    """Return of each test of a file whether it runs in `make test` and whether in `make soak`."""
+    source = (ROOT / file).read_text()
+    tree = ast.parse(source)
+    whole = any(
+        isinstance(node, ast.Assign) and "pytestmark" in ast.unparse(node) and MARKER in ast.unparse(node)
+        for node in tree.body
+    )
+    names = {
+        ast.unparse(node.targets[0]): ast.unparse(node.value) for node in tree.body if isinstance(node, ast.Assign)
+    }
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            decorators = [names.get(text, text) for text in decorators]
+            marked = whole or any(text.removeprefix("pytest.") == MARKER for text in decorators)
+            some = any(MARKER in text for text in decorators)
+            found[node.name] = (not marked, marked or some)
+    return found
+
+
+def named(test: str) -> dict[str, tuple[bool, bool]]:
+    """Return the functions that an entry of the table names: one, or all of a file."""
+    file, _, name = test.partition("::")
+    functions = functions_of(file)
+    return {name: functions[name]} if name else functions
+
+
+def test_there_are_claims() -> None:
+    assert len(claims()) >= 30
+
+
+@pytest.mark.parametrize(
+    ("claim", "short", "long"), claims(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_claim_is_proven_by_the_run_that_the_document_says(claim: str, short: list[str], long: list[str]) -> None:
+    assert short, f"`make test` proves nothing of: {claim}"
+    for test in short:
+        assert any(in_test for in_test, _ in named(test).values()), f"{test} is not in `make test`"
+    for test in long:
+        assert any(in_soak for _, in_soak in named(test).values()), f"{test} is not in `make soak`"
+
+
+def test_every_file_of_tests_proves_a_claim() -> None:
+    listed = {test.partition("::")[0] for _, short, long in claims() for test in [*short, *long]}
+    assert files_of_tests() - listed == set()
+
+
+def test_every_test_of_the_soak_is_listed_there() -> None:
+    listed = {test for _, _, long in claims() for test in long}
+    marked = {f"{file}::{name}" for file in files_of_tests() for name, (_, soak) in functions_of(file).items() if soak}
+    missing = {test for test in marked if test not in listed and test.partition("::")[0] not in listed}
+    assert not missing
+
+
+PROGRAM = """
+@pytest.mark.soak
+def test_long(): ...
+def test_short(): ...
+@pytest.mark.parametrize("x", [1, pytest.param(2, marks=pytest.mark.soak)])
+def test_both(x): ...
+"""
+
+
+def test_marker_says_which_run_has_a_test(tmp_path: Path) -> None:
+    file = tmp_path / "test_some.py"
+    file.write_text(PROGRAM)
+    runs = {"test_long": (False, True), "test_short": (True, False), "test_both": (True, True)}
+    assert functions_of(str(file)) == runs
+    file.write_text(f"pytestmark = pytest.mark.soak\n{PROGRAM}")
+    assert functions_of(str(file)) == dict.fromkeys(runs, (False, True))
