@@ -105,4 +105,5 @@ def test_killed_inside_the_increment(tmp_path: Path) -> None:
         wait_for(lambda: service.metrics()["counter_worker_starts_total"] == 3, "the worker was replaced")
     assert got.broken > 0
     assert len(got.values) == len(set(got.values))
-    assert set(got.values) == set(range(1, len(got.values) + 1))
+    # The answers of one turn of the loop are sent together: what was counted in the killed worker's last turn has none.
+    assert 0 <= max(got.values) - len(got.values) <= got.broken
