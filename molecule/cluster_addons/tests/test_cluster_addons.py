@@ -66,3 +66,23 @@ def test_pods_resolve_names_of_the_engines_network(cluster: Cluster) -> None:
     program = f"import socket; print(socket.gethostbyname({node!r}))"
     answer = cluster.kubectl("exec", "deployment/client", CANARY, "--", "python3", "-c", program).strip()
     assert answer == docker("inspect", node, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+
+
+CONNECT = """
+import concurrent.futures, socket, time
+address = socket.gethostbyname("server"), 8001
+def seconds(_):
+    started = time.monotonic()
+    socket.create_connection(address, timeout=10).close()
+    return time.monotonic() - started
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    print(*sorted(pool.map(seconds, range(6000)))[-100:])
+"""
+
+
+def test_no_new_connection_is_lost_on_its_way_through_the_agent(cluster: Cluster) -> None:
+    # A lost one is sent again after a second.
+    client = ["exec", "deployment/client", CANARY, "--", "python3", "-c", CONNECT]
+    slow = [float(seconds) for seconds in cluster.kubectl(*client).split() if float(seconds) >= 1]
+    queue = cluster.node_exec("cat", "/proc/net/netfilter/nfnetlink_queue")
+    assert not slow, f"{len(slow)} or more of 6000: {slow[-5:]}; the queue (6th and 7th number: dropped): {queue}"
