@@ -117,7 +117,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest, daemon_ids
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import (
     ArtifactStore,
@@ -126,6 +125,7 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
     digest_of_tree,
 )
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 
 def content_key(entry: dict[str, Any]) -> str:
@@ -276,11 +276,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    result = ensure(module.params, check_mode=module.check_mode)
-    if "failed" in result:
-        module.fail_json(**result)
-    module.exit_json(**result)
+    run_module(ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

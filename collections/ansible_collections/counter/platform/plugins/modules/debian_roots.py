@@ -93,10 +93,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow
 from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 SECURITY = "{suite}-security"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -212,11 +212,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    result = ensure(module.params, check_mode=module.check_mode)
-    if "failed" in result:
-        module.fail_json(**result)
-    module.exit_json(**result)
+    run_module(ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

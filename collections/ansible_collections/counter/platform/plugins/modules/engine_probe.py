@@ -65,8 +65,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 # Two runs at once must not remove each other's image.
 IMAGE = f"counter-platform/engine-probe:{os.getpid()}"
@@ -157,8 +157,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    module.exit_json(**ensure(module.params, check_mode=module.check_mode))
+    run_module(ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

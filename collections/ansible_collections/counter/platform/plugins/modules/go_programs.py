@@ -75,7 +75,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import (
     ArtifactStore,
     Progress,
@@ -83,6 +82,7 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
     digest_of_tree,
 )
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -151,12 +151,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        result = ensure(module.params, check_mode=module.check_mode)
-    except (CommandError, OSError) as error:
-        module.fail_json(msg=f"cannot compile {module.params['name']}: {error}")
-    module.exit_json(**result)
+    run_module(ensure, ARGUMENTS, cannot="cannot compile {name}: ")
 
 
 if __name__ == "__main__":

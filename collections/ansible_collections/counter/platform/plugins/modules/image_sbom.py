@@ -57,10 +57,10 @@ from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.archives import image_manifest
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
@@ -161,12 +161,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        result = ensure(module.params, check_mode=module.check_mode)
-    except CommandError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_module(ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -94,9 +94,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import Progress, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 MARK = "/etc/counter-platform"
 """Where a node mounts the state folder; the mount is what says that the cluster is ours."""
@@ -363,16 +363,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        required_if=[("state", "present", ["image", "kind"])],
-        supports_check_mode=True,
-    )
-    try:
-        result = ensure(module.params, check_mode=module.check_mode)
-    except (CommandError, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_module(ensure, ARGUMENTS, required_if=[("state", "present", ["image", "kind"])])
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ differs:
 import json
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 ARGUMENTS: dict[str, Any] = {
     "definition": {"type": "list", "elements": "dict", "required": True},
@@ -86,8 +86,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    module.exit_json(**ensure(module.params, check_mode=module.check_mode))
+    run_module(ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

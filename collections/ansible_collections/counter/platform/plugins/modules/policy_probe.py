@@ -72,8 +72,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 ENFORCED_WITHIN_SECONDS = 10
 """How long a policy may take to act once the pods talk."""
@@ -167,12 +167,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        result = ensure(module.params, check_mode=module.check_mode)
-    except CommandError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_module(ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -71,9 +71,9 @@ key:
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress, digest_of
-from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
+from ansible_collections.counter.platform.plugins.module_utils.commands import follow, run
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -155,12 +155,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        result = ensure(module.params, check_mode=module.check_mode)
-    except (CommandError, OSError) as error:
-        module.fail_json(msg=f"cannot fetch the wheels {module.params['name']}: {error}")
-    module.exit_json(**result)
+    run_module(ensure, ARGUMENTS, cannot="cannot fetch the wheels {name}: ")
 
 
 if __name__ == "__main__":

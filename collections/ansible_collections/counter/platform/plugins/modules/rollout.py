@@ -70,8 +70,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 LAST_EVENTS = 15
 LAST_LINES = 10
@@ -157,12 +157,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        result = ensure(module.params, check_mode=module.check_mode)
-    except CommandError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    run_module(ensure, ARGUMENTS)
 
 
 if __name__ == "__main__":

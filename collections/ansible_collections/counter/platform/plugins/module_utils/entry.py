@@ -1,0 +1,37 @@
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The entry point that the collection's modules share."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
+
+
+class Ensure(Protocol):
+    """The work of a module: does what the options ask for and returns the result; in check mode, what it would be."""
+
+    def __call__(self, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]: ...
+
+
+def run_module(
+    ensure: Ensure, argument_spec: dict[str, Any], *, cannot: str = "", required_if: list[Any] | None = None
+) -> None:
+    """Run a module to its end.
+
+    Args:
+        ensure: does the work; a result with ``failed`` is a failure with all that is in it.
+        argument_spec: the module's options.
+        cannot: what begins the message of a failure, with options in braces, such as ``cannot compile {name}: ``.
+        required_if: as :class:`AnsibleModule` has it.
+    """
+    module = AnsibleModule(argument_spec=argument_spec, required_if=required_if, supports_check_mode=True)
+    try:
+        result = ensure(module.params, check_mode=module.check_mode)
+    except (CommandError, OSError) as error:
+        module.fail_json(msg=f"{cannot.format(**module.params)}{error}")
+    if "failed" in result:
+        module.fail_json(**result)
+    module.exit_json(**result)
