@@ -35,11 +35,21 @@ def run(*command: str, timeout: float = 300, check: bool = True) -> subprocess.C
     return done
 
 
+def docker_client() -> str | None:
+    """Return the docker client, the one of the engine's package before others; None where there is none."""
+    return shutil.which("docker", path=f"/usr/bin{os.pathsep}{os.environ['PATH']}")
+
+
 def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
     """Run the docker client and return its output without the last newline."""
-    client = shutil.which("docker", path=f"/usr/bin{os.pathsep}{os.environ['PATH']}")
+    client = docker_client()
     assert client, "there is no docker client"
     return run(client, *arguments, check=check, timeout=timeout).stdout.strip()
+
+
+def containers() -> set[str]:
+    """Return the names of all containers, stopped ones too."""
+    return set(docker("ps", "--all", "--format={{.Names}}").split())
 
 
 def fetch(url: str) -> tuple[int, bytes]:

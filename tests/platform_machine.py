@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from platform_cluster import CACHE, ROOT
+from platform_cluster import CACHE, ROOT, docker_client
 
 PROJECT = "/srv/counter-platform"
 REPORTS = "/srv/reports"
@@ -31,9 +31,8 @@ class MachineError(Exception):
 
 
 def client() -> list[str]:
-    """Return what calls the docker client: the one of the engine's package, by sudo where only root may talk to it."""
-    program = shutil.which("docker", path=f"/usr/bin{os.pathsep}{os.environ['PATH']}") or "docker"
-    return [*([] if os.geteuid() == 0 else ["sudo"]), program]
+    """Return what calls the docker client, by sudo where only root may talk to the engine."""
+    return [*([] if os.geteuid() == 0 else ["sudo"]), docker_client() or "docker"]
 
 
 def engine(*arguments: str, check: bool = True) -> str:

@@ -1,7 +1,7 @@
 """The proof itself, beside an environment that somebody uses: it has a machine of its own and touches nothing else."""
 
-from platform_cluster import count, docker
-from platform_machine import OWNER_LABEL
+from platform_cluster import containers, count, docker
+from platform_machine import OWNER_LABEL, make_image
 from platform_run import Run, execute
 from throwaway import machine
 
@@ -14,17 +14,11 @@ def prove(*chosen: str) -> Run:
     return execute("make", "test", "JOBS=bare", environment={"PYTEST_ADDOPTS": " ".join(["-k", *chosen])})
 
 
-def containers() -> set[str]:
-    """Return the names of all containers."""
-    return set(docker("ps", "--all", "--format={{.Names}}").split())
-
-
 def test_live_environment_goes_on_and_leftovers_go(live: None) -> None:
     number = [count(URL) for _ in range(10)][-1]
     # What a killed run leaves behind, and what one of another clone has.
     ours, others = machine(), "counter-test-elsewhere"
-    images = execute("ansible-playbook", "molecule/shared/machine_images.yml")
-    assert images.status == 0, images.output
+    make_image("bookworm")
     started = ["run", "--detach", "--entrypoint=sleep"]
     docker(*started, f"--name={ours.name}", f"--label={OWNER_LABEL}={ours.owner}", IMAGE, "600")
     docker(*started, f"--name={others}", f"--label={OWNER_LABEL}=/srv/elsewhere", IMAGE, "600")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from platform_cluster import ROOT, docker
+from platform_cluster import ROOT, containers, docker
 from platform_run import execute
 
 NODE, NETWORK = "counter-local-control-plane", "counter-local"
@@ -29,9 +29,7 @@ def test_down_removes_what_up_made_and_nothing_else(bystander: str) -> None:
     run = execute("make", "down")
     assert run.status == 0, run.output
     assert "stays for the next time" in run.message()
-    assert not [
-        name for name in docker("ps", "--all", "--format={{.Names}}").split() if name.startswith("counter-local")
-    ]
+    assert not [name for name in containers() if name.startswith("counter-local")]
     assert NETWORK not in docker("network", "ls", "--format={{.Name}}").split()
     assert not volumes & set(docker("volume", "ls", "--quiet").split())
     assert not (ROOT / ".state" / "local").exists()
