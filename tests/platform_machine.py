@@ -118,13 +118,13 @@ class Machine:
                 )
             time.sleep(0.5)
 
-    def command(self, *command: str, user: str = "root", environment: dict[str, str] | None = None) -> list[str]:
+    def command(self, *command: str, environment: dict[str, str] | None = None) -> list[str]:
         """Return what runs a command in the machine's copy of the project, with this machine's client settings."""
         settings = {key: os.environ[key] for key in CLIENT_SETTINGS if key in os.environ}
         settings |= {key: BUNDLE for key in CERTIFICATES if key in os.environ}
         settings |= environment or {}
         options = [option for key, value in settings.items() for option in ("--env", f"{key}={value}")]
-        return [*client(), "exec", f"--user={user}", f"--workdir={PROJECT}", *options, self.name, *command]
+        return [*client(), "exec", f"--workdir={PROJECT}", *options, self.name, *command]
 
     def remove(self) -> None:
         """Remove it with its volumes, if it is there."""
