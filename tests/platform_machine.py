@@ -51,6 +51,11 @@ def engine(*arguments: str, check: bool = True) -> str:
     return done.stdout.strip()
 
 
+def engine_answers() -> bool:
+    """Return whether a daemon answers: a client alone may be there without one."""
+    return bool(engine("version", "--format={{.Server.Version}}", check=False))
+
+
 def copy_project(target: Path) -> None:
     """Copy the project without what git ignores and without its history."""
     ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]

@@ -20,7 +20,7 @@ from types import FrameType
 import jobs
 import platform_machine
 from platform_cluster import CACHE, ROOT
-from platform_machine import PROJECT, Machine, MachineError, engine, make_image
+from platform_machine import PROJECT, Machine, MachineError, engine, engine_answers, make_image
 from platform_terraform import mounts
 
 REPORTS = ROOT / ".state" / "test"
@@ -54,8 +54,8 @@ def prove(arguments: list[str]) -> int:
     """
     preflight()
     bare = machine()
-    # The container engine may not be there yet, and then no name is taken either.
-    if engine("version", check=False):
+    # Where no container engine runs yet, no name is taken either.
+    if engine_answers():
         bare.refuse_strangers()
     make_image("bookworm")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,7 @@ import jobs
 import pytest
 from contracts.project import ROOT
 from jobs import SUITES, Job, Run, names_of
+from platform_machine import engine_answers
 
 PROGRAM = """
 import pytest
@@ -84,6 +86,13 @@ def test_run_without_a_test_says_so(reports: Path, capsys: pytest.CaptureFixture
 def test_every_scenario_is_a_job() -> None:
     scenarios = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
     assert scenarios <= set(names_of(SUITES["test"]))
+
+
+@pytest.mark.skipif(not shutil.which("docker"), reason="no docker client here")
+def test_client_without_a_daemon_is_no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on a machine that was started again and has no systemd: the run starts the engine, it does not give up."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    assert not engine_answers()
 
 
 @pytest.mark.parametrize("suite", SUITES)
