@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def cache() -> Path:
-    """Return the cache folder by the rule of inventories/common/platform.yml."""
+    """Return the cache folder by the rule of roles/platform/defaults/main/main.yml."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("COUNTER_PLATFORM_CACHE") or Path(caches, "counter-platform"))
 

@@ -17,7 +17,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
-from contracts.project import ROOT
+from contracts.project import COMMON, ROOT
 
 Object = dict[str, Any]
 Labels = dict[str, str]
@@ -41,12 +41,13 @@ def variables(environment: str, role: str) -> dict[str, Any]:
     inventory = InventoryManager(loader=loader, sources=[str(ROOT / "inventories" / environment)])
     manager = VariableManager(loader=loader, inventory=inventory)
     found: dict[str, Any] = {}
-    for name in ("defaults", "vars"):
-        path = ROOT / "roles" / role / name / "main.yml"
-        if name == "vars":
-            found |= manager.get_vars(host=inventory.get_host("localhost"))
+    for path in [*sorted(COMMON.glob("*.yml")), ROOT / "roles" / role / "defaults/main.yml"]:
         if path.exists():
             found |= loader.load_from_file(str(path), trusted_as_template=True)
+    found |= manager.get_vars(host=inventory.get_host("localhost"))
+    internal = ROOT / "roles" / role / "vars/main.yml"
+    if internal.exists():
+        found |= loader.load_from_file(str(internal), trusted_as_template=True)
     return {**found, **FACTS, "ansible_search_path": [str(ROOT / "roles" / role)]}
 
 

@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 INVENTORIES = sorted(path.parent for path in (ROOT / "inventories").glob("*/hosts.yml"))
-COMMON = ROOT / "inventories" / "common"
+COMMON = ROOT / "roles" / "platform" / "defaults" / "main"
 MODULES = ROOT / "collections/ansible_collections/counter/platform/plugins/modules"
 
 Task = dict[str, Any]

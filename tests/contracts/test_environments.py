@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contracts.manifests import value_of
-from contracts.project import COMMON, INVENTORIES, ROOT, load
+from contracts.project import COMMON, INVENTORIES, ROOT, load, task_files
 from platform_cluster import cache
 
-SHARED = sorted(COMMON.glob("*.yml"))
 ON_EC2 = "loki.aws_ec2.yml"
-PLACES = [*(path / "group_vars/all" for path in INVENTORIES), ROOT / "molecule/shared/inventory/group_vars/all"]
 
 
-def test_there_are_environments() -> None:
-    assert [path.name for path in INVENTORIES] == ["local", "production", "staging"]
+def test_the_environment_that_is_used_without_a_name_exists() -> None:
+    assert ROOT / "inventories/local" in INVENTORIES
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_common_variables_are_one_file_for_all(place: Path) -> None:
-    links = {path.name: path for path in place.iterdir() if path.is_symlink()}
-    assert {path.resolve() for path in links.values()} == {path.resolve() for path in SHARED}
-    for path in links.values():
-        assert not path.readlink().is_absolute(), f"{path} would not survive a clone"
-        # Files are read in the order of their names, and an environment's own values come last.
-        assert path.name.startswith("00_")
+def plays() -> list[tuple[str, dict[str, Any]]]:
+    """Return every play with the file that it is in; imports of playbooks are none."""
+    return [
+        (str(path.relative_to(ROOT)), play)
+        for path in task_files()
+        if path.parent.name != "tasks"
+        for play in load(path)
+        if "hosts" in play
+    ]
+
+
+def test_plays_that_use_common_variables_have_them() -> None:
+    """Every role brings them; a play that has none of its own has to name the role platform."""
+    common = {name for path in COMMON.glob("*.yml") for name in load(path)}
+    assert plays()
+    for file, play in plays():
+        used = common & set(re.findall(r"\w+", json.dumps(play)))
+        assert play.get("roles") or not used, f"{file}, {play['name']}: {sorted(used)}"
+
+
+def test_no_file_is_a_link() -> None:
+    """A checkout without symbolic links has files in their place, with a path for a content."""
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()} | {".git"}
+    own = [path for top in ROOT.iterdir() if top.name not in ignored for path in [top, *top.rglob("*")]]
+    assert [str(path) for path in own if path.is_symlink() and not ignored & set(path.relative_to(ROOT).parts)] == []
 
 
 @pytest.mark.parametrize("names", [[], ["XDG_CACHE_HOME"], ["XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"]], ids=len)
@@ -62,9 +80,9 @@ def test_hosts_on_ec2_are_found_where_they_are_made() -> None:
 
 @pytest.mark.parametrize("inventory", INVENTORIES, ids=lambda path: path.name)
 def test_own_variables_are_known_ones(inventory: Path) -> None:
-    known = {name for path in SHARED for name in load(path)}
+    known = {name for path in COMMON.glob("*.yml") for name in load(path)}
     for spec in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
         known |= set(load(spec)["argument_specs"]["main"].get("options", {}))
-    own = [path for path in (inventory / "group_vars").rglob("*.yml") if not path.is_symlink()]
-    unknown = {name for path in own for name in load(path)} - known
+    own = (inventory / "group_vars").rglob("*.yml")
+    unknown = {name for path in own for name in load(path) or {}} - known
     assert not unknown, "nothing reads these"

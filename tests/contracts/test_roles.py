@@ -19,6 +19,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "list": list,
     "dict": dict,
 }
+PLATFORM = ROOT / "roles/platform"
 each_role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 
 
@@ -35,9 +36,9 @@ def options_of(role: Path) -> dict[str, Any]:
 
 
 def defaults_of(role: Path) -> dict[str, Any]:
-    """Return a role's defaults."""
-    path = role / "defaults" / "main.yml"
-    return (load(path) or {}) if path.exists() else {}
+    """Return a role's defaults; tables that stand in files of their own are not among them."""
+    paths = [path for path in (role / "defaults/main.yml", role / "defaults/main/main.yml") if path.exists()]
+    return (load(paths[0]) or {}) if paths else {}
 
 
 def known_of_platform() -> set[str]:
@@ -62,13 +63,19 @@ def test_role_has_what_every_role_has(role: Path) -> None:
         assert (role / name).is_file(), f"{role.name} lacks {name}"
     about = load(role / "meta/main.yml")
     assert about["galaxy_info"]["description"]
-    assert about["dependencies"] == [], "what a role needs is listed in the playbooks"
+    # The variables that every environment has; what else a role needs is listed in the playbooks.
+    assert about["dependencies"] == ([] if role == PLATFORM else [{"role": "platform"}])
 
 
 @each_role
 def test_defaults_are_those_of_the_spec(role: Path) -> None:
     documented = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
     assert defaults_of(role) == documented
+
+
+def test_tables_beside_the_defaults_are_in_the_spec() -> None:
+    tables = {name for path in COMMON.glob("*.yml") if path.name != "main.yml" for name in load(path)}
+    assert tables == {name for name, option in options_of(PLATFORM).items() if option.get("required")}
 
 
 @each_role
@@ -112,9 +119,9 @@ def test_entry_points_take_the_same_as_the_role(role: Path) -> None:
 def test_public_options_have_the_name_of_the_role_or_the_platform(role: Path) -> None:
     shared = known_of_platform()
     for name, option in options_of(role).items():
-        if not name.startswith(f"{role.name}_"):
-            assert name in shared, f"{name} is neither {role.name}'s nor in inventories/common"
-            assert option.get("required"), f"{name} gets its value from the inventory: a default here would be a second"
+        if role != PLATFORM and not name.startswith(f"{role.name}_"):
+            assert name in shared, f"{name} is neither {role.name}'s nor the platform's"
+            assert option.get("required"), f"{name} gets its value from the platform: a default here would be a second"
 
 
 @each_role
@@ -143,7 +150,8 @@ def test_what_a_role_takes_from_another_is_documented_there(role: Path) -> None:
     text = text_of(role)
     for other in ROLES:
         if other != role:
-            used = set(re.findall(rf"\b{other.name}_\w+", text)) - {"counter_platform"}
+            # The second is what playbooks/preflight.yml leaves.
+            used = set(re.findall(rf"\b{other.name}_\w+", text)) - {"counter_platform", "platform_checked"}
             unknown = used - facts_documented(other) - set(options_of(other))
             assert not unknown, f"{role.name} uses {sorted(unknown)}, which {other.name} does not document"
 

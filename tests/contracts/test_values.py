@@ -37,6 +37,11 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("platform_http_port", "http", "we were unable to convert to int"),
     ("platform_http_port", 80800, "from 1 to 65535"),
     ("platform_node_port", 8080, "from 30000 to 32767"),
+    *(
+        ("platform_environment", name, "of lower-case letters, digits and hyphens")
+        for name in ("", "..", "a/b", "A", "-a")
+    ),
+    ("image_source", "guess", "must be one of: auto, pull, build, got: guess"),
     ("counter_image_python", "three", "such as 3.11 for bookworm"),
     ("cluster_addons_metrics_resolution", "5s", "no less than 10s"),
 ]
@@ -84,9 +89,9 @@ IMAGES = ["haproxy", "docker.io/library/haproxy:latest", "docker.io/library/hapr
 
 
 def role_of(variable: str) -> str:
-    """Return the role whose checks look at a variable; the platform's are the cluster's."""
+    """Return the role whose checks look at a variable."""
     roles = ("counter_app", "counter_image", "cluster_addons")
-    return next((role for role in roles if variable.startswith(role)), "kind_cluster")
+    return next((role for role in roles if variable.startswith(role)), "platform")
 
 
 def with_image(image: str) -> Values:
@@ -117,7 +122,8 @@ def checked(role: str, values: Values) -> dict[str, Any]:
     def note(text: str) -> dict[str, Any]:
         return {"ansible.builtin.set_fact": {"said": f"{{{{ said | default([]) + [{text}] }}}}"}}
 
-    checks = {"name": role, "tasks_from": "preflight"}
+    part = "preflight" if (ROOT / f"roles/{role}/tasks/preflight.yml").exists() else "main"
+    checks = {"name": role, "tasks_from": part}
     return {
         "block": [{"ansible.builtin.include_role": checks, "vars": values}, note("''")],
         "rescue": [note(f"({MESSAGES}) | map(attribute='msg', default='') | join(' ')")],

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from platform_cluster import ROOT, docker, newest, run
 
-TABLE = yaml.safe_load((ROOT / "inventories/common/images.yml").read_text())
+TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
 KIND_STOCK_SIZE = 1_000_000_000
 
 

@@ -3,7 +3,7 @@
 """Ask in Ansible's own process whether there is anything to do, and start a module only where there is.
 
 To start a module costs a third of a second, most of which compiles Ansible's library anew; to ask costs milliseconds.
-The links in ``plugins/action`` name the modules that are asked so. Each has its options in ``ARGUMENTS`` and its work
+The files in ``plugins/action`` name the modules that are asked so. Each has its options in ``ARGUMENTS`` and its work
 in ``ensure(params, check_mode=...)``. Those with ``AS_ROOT`` talk to the container engine: another user's client may
 know another engine than root's.
 """
