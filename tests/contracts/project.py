@@ -25,6 +25,20 @@ def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 
 
+@functools.cache
+def project_files(pattern: str = "*") -> list[Path]:
+    """Return the files and links of the clone whose names match a pattern, without what git ignores."""
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()} | {".git"}
+    found = [path for top in ROOT.iterdir() if top.name not in ignored for path in [top, *top.rglob("*")]]
+    return sorted(
+        path
+        for path in found
+        if path.match(pattern)
+        and (path.is_file() or path.is_symlink())
+        and not ignored & set(path.relative_to(ROOT).parts)
+    )
+
+
 def task_files() -> list[Path]:
     """Return every file with tasks or plays: of roles, playbooks, scenarios and the site itself."""
     scenarios = [path for path in (ROOT / "molecule").glob("*/*.yml") if path.name != "molecule.yml"]

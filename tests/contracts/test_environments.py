@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from contracts.manifests import value_of
-from contracts.project import COMMON, INVENTORIES, ROOT, load, task_files
+from contracts.project import COMMON, INVENTORIES, ROOT, load, project_files, task_files
 from platform_cluster import cache
 
 ON_EC2 = "loki.aws_ec2.yml"
@@ -41,9 +41,7 @@ def test_plays_that_use_common_variables_have_them() -> None:
 
 def test_no_file_is_a_link() -> None:
     """A checkout without symbolic links has files in their place, with a path for a content."""
-    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()} | {".git"}
-    own = [path for top in ROOT.iterdir() if top.name not in ignored for path in [top, *top.rglob("*")]]
-    assert [str(path) for path in own if path.is_symlink() and not ignored & set(path.relative_to(ROOT).parts)] == []
+    assert [str(path) for path in project_files() if path.is_symlink()] == []
 
 
 @pytest.mark.parametrize("names", [[], ["XDG_CACHE_HOME"], ["XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"]], ids=len)

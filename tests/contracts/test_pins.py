@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.project import COMMON, ROOT, load
+from contracts.project import COMMON, ROOT, load, project_files
 
 TABLE: dict[str, Any] = load(COMMON / "images.yml")
 IMAGES: dict[str, dict[str, Any]] = TABLE["platform_images"]
@@ -99,14 +100,35 @@ def numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
 
-def test_collections_are_those_of_the_locked_package() -> None:
-    listed = load(ROOT / "collections/requirements.yml")["collections"]
-    installed = {entry["name"]: entry["version"] for entry in listed}
-    places = list((ROOT / ".venv/lib").glob("python3.*/site-packages/ansible_collections"))
-    assert places, "run: make venv"
-    for name, version in installed.items():
-        manifest = places[0] / name.replace(".", "/") / "MANIFEST.json"
+def collections() -> Path:
+    """Return the folder of the collections that the locked package brings."""
+    (folder,) = (ROOT / ".venv/lib").glob("python3.*/site-packages/ansible_collections")
+    return folder
+
+
+def collections_used() -> set[str]:
+    """Return the collections that any file of the project names something of, but for Ansible's own and ours."""
+    known = "|".join(
+        path.parent.parent.name + r"\." + path.parent.name for path in collections().glob("*/*/MANIFEST.json")
+    )
+    files = [path for pattern in ("*.yml", "*.j2", "*.cfg", "*.py") for path in project_files(pattern)]
+    named = re.compile(rf"(?<![\w./@-])({known})\.\w")
+    return {name for path in files for name in named.findall(path.read_text())}
+
+
+def test_collections_that_are_used_are_listed_with_the_locked_version() -> None:
+    listed = {entry["name"]: entry["version"] for entry in load(ROOT / "collections/requirements.yml")["collections"]}
+    assert set(listed) == collections_used()
+    for name, version in listed.items():
+        manifest = collections() / name.replace(".", "/") / "MANIFEST.json"
         assert load(manifest)["collection_info"]["version"] == version
+
+
+def test_collection_builds(tmp_path: Path) -> None:
+    source = ROOT / "collections/ansible_collections/counter/platform"
+    command = ["ansible-galaxy", "collection", "build", str(source), "--output-path", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_python_of_the_image_is_the_one_of_its_root() -> None:
