@@ -90,7 +90,7 @@ PROGRAMS, ROOTS, BASES, IMAGES, NODE = (
 @pytest.mark.parametrize(
     ("change", "rebuilt"),
     [
-        ("offline_images_refresh=another-day", {ROOTS, BASES, IMAGES, NODE}),
+        ("platform_packages_date=another-day", {ROOTS, BASES, IMAGES, NODE}),
         ('{"offline_images_go_tags": ["grpcnotrace", "another"]}', {PROGRAMS, IMAGES, NODE}),
         ("offline_images_disk_gib=1", set()),
     ],
