@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.project import COMMON, ROOT, load, project_files
+from contracts.manifests import value_of
+from contracts.project import ROOT, load, project_files
 
-TABLE: dict[str, Any] = load(COMMON / "images.yml")
-IMAGES: dict[str, dict[str, Any]] = TABLE["platform_images"]
+KUBERNETES: str = value_of("local", "platform", "kubernetes_version")
+IMAGES: dict[str, dict[str, Any]] = value_of("local", "platform", "platform_images")
 GO_MOD = (ROOT / "roles/offline_images/files/node-programs/go.mod").read_text()
 REQUIRED = dict(re.findall(r"^\s*(?:require )?([\w./-]+\.[\w./-]+) (v\S+)(?: // indirect)?$", GO_MOD, re.MULTILINE))
 REPLACED = {
@@ -28,14 +29,13 @@ def tag(name: str) -> str:
 
 
 def test_kubernetes_is_one_version() -> None:
-    assert TABLE["kubernetes_version"] == REQUIRED["k8s.io/kubernetes"] == "v1.36.4"
-    assert {tag(name) for name in OF_KUBERNETES} == {TABLE["kubernetes_version"]}
+    assert REQUIRED["k8s.io/kubernetes"] == KUBERNETES
+    assert {tag(name) for name in OF_KUBERNETES} == {KUBERNETES}
 
 
 def test_staging_modules_are_those_of_that_version() -> None:
     staging = {name: value for name, value in REPLACED.items() if name.startswith("k8s.io/")}
-    version = re.sub(r"^v1\.", "v0.", TABLE["kubernetes_version"])
-    assert len(staging) == 33
+    version = re.sub(r"^v1\.", "v0.", KUBERNETES)
     assert {name: (name, version) for name in staging} == staging
     # Kubernetes requires its staging modules as v0.0.0, which exists nowhere.
     wanted = {name for name, value in REQUIRED.items() if name.startswith("k8s.io/") and value in {"v0.0.0", version}}
