@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from contracts.manifests import value_of
-from contracts.project import COMMON, INVENTORIES, ROOT, load
-from platform_cluster import cache
+from contracts.project import COMMON, INVENTORIES, load
+from lib.paths import ROOT, cache
 
 SHARED = sorted(COMMON.glob("*.yml"))
 ON_EC2 = "loki.aws_ec2.yml"

@@ -8,7 +8,8 @@ import tomllib
 from typing import Any
 
 import pytest
-from contracts.project import COMMON, ROOT, load
+from contracts.project import COMMON, load
+from lib.paths import ROOT
 
 TABLE: dict[str, Any] = load(COMMON / "images.yml")
 IMAGES: dict[str, dict[str, Any]] = TABLE["platform_images"]

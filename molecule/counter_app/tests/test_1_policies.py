@@ -10,8 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from platform_cluster import ROOT, Cluster, Json, wait_for
-from platform_service import APP, OTHERS, address, as_somebody, name, rest, service_pods
+from lib.cluster import Cluster
+from lib.paths import ROOT
+from lib.service import APP, OTHERS, address, as_somebody, name, rest, service_pods
+from lib.types import Json
+from lib.wait import wait_for
 
 Table = dict[str, dict[str, bool]]
 

@@ -8,21 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from platform_cluster import Cluster, count, wait_for
-from platform_service import (
-    APP,
-    LEAST,
-    MOST,
-    PORT,
-    URL,
-    address,
-    as_somebody,
-    bound,
-    name,
-    service_pods,
-    write_figures,
-)
-from traffic import Traffic
+from lib.cluster import Cluster
+from lib.load import Traffic
+from lib.network import count
+from lib.report import write_figures
+from lib.service import APP, LEAST, MOST, PORT, URL, address, as_somebody, bound, name, service_pods
+from lib.wait import wait_for
 
 REQUESTS = 10_000
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 
 import pytest
-from platform_cluster import Cluster
-from platform_service import APP, LEAST, playbook, report, rest, service_pods
+from lib.cluster import Cluster
+from lib.report import report
+from lib.service import APP, LEAST, playbook, rest, service_pods
 
 # How often the autoscaler looks (kube-controller-manager's default), in seconds.
 PERIOD = 15

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 
-from platform_cluster import Cluster, Json, count
-from platform_service import APP, URL, playbook, rest
+from lib.cluster import Cluster
+from lib.network import count
+from lib.service import APP, URL, playbook, rest
+from lib.types import Json
 
 KINDS = "namespaces,deployments,statefulsets,services,hpa,pdb,networkpolicies,configmaps,secrets,persistentvolumeclaims"
 

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from platform_cluster import Cluster, count, docker, wait_for
-from platform_service import APP, PORT, URL, answers, rest
-from traffic import Traffic
+from lib.cluster import Cluster
+from lib.docker import docker
+from lib.load import Traffic
+from lib.network import answers, count
+from lib.service import APP, PORT, READY, URL, rest
+from lib.wait import wait_for
 
 
 def kill_valkey(cluster: Cluster) -> None:
@@ -33,7 +36,7 @@ def test_count_goes_on_where_it_was(cluster: Cluster, kill: Callable[[Cluster], 
         acknowledged = max(traffic.counts)
         assert acknowledged > 0
         kill(cluster)
-        wait_for("an answer", answers, 240)
+        wait_for("an answer", lambda: answers(READY), 240)
         time.sleep(3)
     counts = traffic.counts
     assert len(counts) == len(set(counts)), "a number was given twice"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from platform_cluster import wait_for
-from platform_loki import ARCHIVE, Machine
+from lib.loki import ARCHIVE, Machine
+from lib.wait import wait_for
 
 # Answers every request with what it got. It is no Loki: it shows what nginx lets through, and how.
 BACKEND = """

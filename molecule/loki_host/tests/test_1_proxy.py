@@ -12,7 +12,7 @@ import ssl
 from typing import Any
 
 import pytest
-from platform_loki import Machine, label
+from lib.loki import Machine, label
 
 pytestmark = pytest.mark.usefixtures("backend")
 

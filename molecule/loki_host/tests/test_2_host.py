@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from platform_cluster import wait_for
-from platform_loki import ARCHIVE, Machine, label
+from lib.loki import ARCHIVE, Machine, label
+from lib.wait import wait_for
 
 SECRETS = Machine.secrets
 

@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from platform_cluster import docker, wait_for
-from platform_loki import Machine, label, needs_loki, selector
+from lib.docker import docker
+from lib.loki import Machine, label, needs_loki, selector
+from lib.wait import wait_for
 
 pytestmark = needs_loki
 EXPOSURE = 2.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from platform_cluster import docker
-from platform_loki import Machine, label, needs_loki, selector
-from platform_terraform import REGION, aws
+from lib.aws import REGION, aws
+from lib.docker import docker
+from lib.loki import Machine, label, needs_loki, selector
 
 pytestmark = needs_loki
 

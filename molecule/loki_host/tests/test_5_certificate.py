@@ -5,8 +5,9 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from platform_cluster import run, wait_for
-from platform_loki import Machine
+from lib.command import run
+from lib.loki import Machine
+from lib.wait import wait_for
 
 
 def test_certificate_of_ones_own_is_served(machine: Machine, tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ from urllib.parse import urlencode
 
 import pytest
 import urllib3
-from platform_cluster import ROOT, docker, wait_for
-from platform_run import Run, execute
+
+from lib.command import Run, execute
+from lib.docker import docker
+from lib.paths import ROOT
+from lib.wait import wait_for
 
 Headers = dict[str, str]
 Labels = dict[str, str]

@@ -1,17 +1,19 @@
-"""The service in the cluster of the scenarios: who talks to it, its pods, and where figures go."""
+"""The service in the cluster of the scenarios: who talks to it, its pods, and its playbook."""
 
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
-from platform_cluster import ROOT, Cluster, Json, fetch, wait_for
-from platform_run import Run, execute
+from lib.cluster import Cluster
+from lib.command import Run, execute
+from lib.network import answers
+from lib.types import Json
+from lib.wait import wait_for
 
 APP = "--namespace=counter"
 PORT = 8088
 URL = f"http://127.0.0.1:{PORT}/"
+READY = f"{URL}readyz"
 LEAST, MOST = 2, 4
 OUTSIDE = "counter-try"
 MONITORING = "monitoring"
@@ -108,35 +110,14 @@ def idle(cluster: Cluster) -> bool:
 
 def rest(cluster: Cluster) -> None:
     """Return when the service answers, with as many pods as it has without load, and the autoscaler wants no more."""
-    wait_for("an answer", answers, 120)
+    wait_for("an answer", lambda: answers(READY), 120)
     # Its window would let them stay for a minute, and figures from before would bring them back.
     bound(cluster, LEAST, LEAST)
     wait_for("the load to be over", lambda: idle(cluster), 120)
     bound(cluster, LEAST, MOST)
 
 
-def answers() -> bool:
-    """Return whether the host port leads to a service that is ready."""
-    try:
-        return fetch(f"{URL}readyz")[0] == 200
-    except OSError:
-        return False
-
-
 def playbook(*arguments: str) -> Run:
     """Run the application's playbook on the scenario's cluster."""
     environment = ["-e", "platform_environment=molecule", "-e", f"platform_http_port={PORT}"]
     return execute("ansible-playbook", "-i", "inventories/local", "playbooks/app.yml", *environment, *arguments)
-
-
-def report(file: str) -> Path:
-    """Return where a test leaves its figures."""
-    folder = Path(os.environ["REPORT"]).parent if "REPORT" in os.environ else ROOT / ".state/test"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / file
-
-
-def write_figures(file: str, figures: dict[str, object]) -> None:
-    """Leave figures as JSON, and print them."""
-    report(file).write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures))

@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from platform_cluster import CACHE, ROOT, docker_client
+from lib.docker import docker_client
+from lib.paths import CACHE, ROOT
 
 PROJECT = "/srv/counter-platform"
 REPORTS = "/srv/reports"
