@@ -21,6 +21,8 @@ from typing import Any, ClassVar, Self, cast
 import jinja2
 import pytest
 import uvloop
+from lib.network import free_port
+from lib.wait import wait_for
 
 PATIENCE = 20.0  # seconds; only a broken service gets near it
 PROXY_PATIENCE = 2  # seconds, instead of ten, that the proxy waits for a request
@@ -39,17 +41,6 @@ def assert_exact(values: list[int], total: int) -> None:
     extra = set(values) - set(range(1, total + 1))
     if repeated or missing or extra:
         raise NotExactError(f"{len(repeated)} repeated, {len(missing)} missing, {len(extra)} out of range")
-
-
-def wait_for(condition: Any, what: str, patience: float = PATIENCE) -> Any:
-    """Return the first true value of ``condition()``."""
-    end = time.monotonic() + patience
-    while True:
-        if value := condition():
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {patience} s: {what}")
-        time.sleep(0.02)
 
 
 @dataclass
@@ -137,7 +128,7 @@ class Service(Http, AbstractContextManager["Service"]):
                 stdout=log,
                 stderr=log,
             )
-        self.port = wait_for(self._listening, "the service listens")
+        self.port = wait_for("the service listens", self._listening)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -185,7 +176,7 @@ class Service(Http, AbstractContextManager["Service"]):
         def lines() -> list[dict[str, Any]]:
             return [line for line in self.logs() if line["logger"] == "counter.request"]
 
-        wait_for(lambda: len(lines()) >= number, f"{number} lines of requests")
+        wait_for(f"{number} lines of requests", lambda: len(lines()) >= number)
         return lines()
 
     def workers(self) -> list[int]:
@@ -229,7 +220,7 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
         assert self.binary is not None
         with self._log.open("wb") as log:
             self._process = subprocess.Popen([self.binary, "-db", "-f", self._config], stdout=log, stderr=log)
-        wait_for(lambda: self._process.poll() or self.try_get("/healthz"), "the proxy answers")
+        wait_for("the proxy answers", lambda: self._process.poll() or self.try_get("/healthz"))
         assert self._process.poll() is None, self._log.read_text()
         return self
 
@@ -330,13 +321,6 @@ def load(services: "Http | Sequence[Http]", clients: int = 32, requests: int = 2
     return uvloop.run(_clients(ports, clients, requests))
 
 
-def free_port() -> int:
-    """A port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Valkey(AbstractContextManager["Valkey"]):
     """A Valkey or Redis server of its own."""
 
@@ -363,7 +347,7 @@ class Valkey(AbstractContextManager["Valkey"]):
         self.process = subprocess.Popen(
             [self.binary, "--port", str(self.port), *quiet, *self._options], cwd=self._directory
         )
-        wait_for(self._answers, "the store answers")
+        wait_for("the store answers", self._answers)
 
     def _answers(self) -> bool:
         try:

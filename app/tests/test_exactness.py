@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from lib.wait import wait_for
 
-from tests.harness import UNTRACED, Load, NotExactError, Service, assert_exact, load, wait_for
+from tests.harness import UNTRACED, Load, NotExactError, Service, assert_exact, load
 
 
 def test_page_without_libatomic(tmp_path: Path) -> None:
@@ -82,16 +83,16 @@ def _load_aside(service: Service, clients: int, requests: int) -> tuple[threadin
 def test_killed_worker(tmp_path: Path, workers: int) -> None:
     with Service(tmp_path, COUNTER_WORKERS=str(workers), **UNTRACED) as service:
         thread, got = _load_aside(service, 16, 400)
-        wait_for(lambda: service.metrics()['counter_request_duration_seconds_count{route="/"}'] > 500, "load")
+        wait_for("load", lambda: service.metrics()['counter_request_duration_seconds_count{route="/"}'] > 500)
         victims = service.workers()
         killed = time.monotonic()
         for victim in victims:
             os.kill(victim, signal.SIGKILL)
-        wait_for(lambda: service.try_get("/healthz"), "service back")
+        wait_for("service back", lambda: service.try_get("/healthz"))
         back = time.monotonic() - killed
         thread.join()
         last = service.request().json["count"]
-        wait_for(lambda: len(service.workers()) == workers, "as many workers as before")
+        wait_for("as many workers as before", lambda: len(service.workers()) == workers)
     assert back < 1
     assert got.broken > 0, "the workers died outside the load"
     assert len(got.values) == len(set(got.values)), "a value was given twice"
@@ -102,7 +103,7 @@ def test_killed_worker(tmp_path: Path, workers: int) -> None:
 def test_killed_inside_the_increment(tmp_path: Path) -> None:
     with Service(tmp_path, "tests.planted", "killed-inside", COUNTER_WORKERS="2", **UNTRACED) as service:
         got = load(service, 16, 50)
-        wait_for(lambda: service.metrics()["counter_worker_starts_total"] == 3, "the worker was replaced")
+        wait_for("the worker was replaced", lambda: service.metrics()["counter_worker_starts_total"] == 3)
     assert got.broken > 0
     assert len(got.values) == len(set(got.values))
     # The answers of one turn of the loop are sent together: what was counted in the killed worker's last turn has none.

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from lib.wait import wait_for
 
-from tests.harness import PATIENCE, UNTRACED, Http, Proxy, Service, answer_on, load, needs_proxy, wait_for
+from tests.harness import PATIENCE, UNTRACED, Http, Proxy, Service, answer_on, load, needs_proxy
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -125,7 +126,7 @@ def test_idle_connections(tmp_path: Path, wanted: int) -> None:
             # Half of them will never have asked for anything.
             idle.extend(connect(stack, service, GET if n % 2 else b"") for n in range(min(1000, count - len(idle))))
             os.kill(worker, signal.SIGCONT)
-            wait_for(lambda: _files(worker) > len(idle), "connections taken")
+            wait_for("connections taken", lambda: _files(worker) > len(idle))
         for connection in idle[1::2]:
             assert answer_on(connection).status == 200
         start = time.monotonic()

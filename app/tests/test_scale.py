@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from lib.wait import wait_for
 
-from tests.harness import UNTRACED, Load, Service, Valkey, assert_exact, load, needs_valkey, wait_for
+from tests.harness import UNTRACED, Load, Service, Valkey, assert_exact, load, needs_valkey
 
 CLIENTS = 64
 sizes = pytest.mark.parametrize("requests", [100, pytest.param(2000, marks=pytest.mark.soak)])
@@ -87,7 +88,7 @@ def test_nothing_grows(tmp_path: Path, requests: int) -> None:
     with Service(tmp_path, **env) as service:
         _vary(service, 300)
         load(service, CLIENTS, 200)
-        wait_for(lambda: _connections(service) == 0, "warm-up is over")
+        wait_for("warm-up is over", lambda: _connections(service) == 0)
         workers = service.workers()
         memory = {pid: _resident(pid) for pid in workers}
         files = _files(service, runtime)
@@ -97,7 +98,7 @@ def test_nothing_grows(tmp_path: Path, requests: int) -> None:
         assert got.statuses[200] >= requests
         _vary(service, 300)
 
-        wait_for(lambda: _connections(service) == 0, "all connections closed")
+        wait_for("all connections closed", lambda: _connections(service) == 0)
         assert service.workers() == workers
         growth = {pid: _resident(pid) - memory[pid] for pid in workers}
         assert max(growth.values()) < 750_000, growth
@@ -130,8 +131,8 @@ def test_worker_restarts_leave_nothing_behind(tmp_path: Path, times: int) -> Non
             for pid in service.workers():
                 os.kill(pid, signal.SIGKILL)
             wait_for(
-                lambda: service.try_get("/healthz") and service.metrics()["counter_worker_starts_total"] == starts + 2,
                 "new workers",
+                lambda: service.try_get("/healthz") and service.metrics()["counter_worker_starts_total"] == starts + 2,
             )
 
         def master() -> tuple[int, int, int]:
@@ -156,15 +157,15 @@ def test_killed_workers_with_valkey(tmp_path: Path, workers: int) -> None:
         loads: list[Load] = []
         thread = threading.Thread(target=lambda: loads.append(load(service, 16, 300)))
         thread.start()
-        wait_for(lambda: service.metrics()['counter_request_duration_seconds_count{route="/"}'] > 300, "load")
+        wait_for("load", lambda: service.metrics()['counter_request_duration_seconds_count{route="/"}'] > 300)
         killed = time.monotonic()
         for pid in service.workers():
             os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: service.try_get("/readyz"), "service back")
+        wait_for("service back", lambda: service.try_get("/readyz"))
         back = time.monotonic() - killed
         thread.join()
         last = service.request().json["count"]
-        wait_for(lambda: len(service.workers()) == workers, "as many workers as before")
+        wait_for("as many workers as before", lambda: len(service.workers()) == workers)
     (got,) = loads
     assert back < 1
     assert got.broken > 0, "the workers died outside the load"

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.harness import Service, Valkey, free_port, load, needs_valkey, wait_for
+from lib.network import free_port
+from lib.wait import wait_for
+
+from tests.harness import Service, Valkey, load, needs_valkey
 
 
 def _service(tmp_path: Path, port: int, **env: str) -> Service:
@@ -34,7 +37,7 @@ def test_store_back(tmp_path: Path) -> None:
         assert service.request("/").status == 503
         assert service.request("/readyz").status == 503
         store.start()
-        wait_for(lambda: service.request("/readyz").status == 200, "ready again")
+        wait_for("ready again", lambda: service.request("/readyz").status == 200)
         assert service.request("/").status == 200
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.network import answers, free_port
+from lib.wait import wait_for
 
 REGION = "eu-central-1"
 STATE_BUCKET = "terraform-state"
@@ -60,18 +60,15 @@ def aws(log: Path, address: str = "127.0.0.1") -> Iterator[Aws]:
         )
         try:
             api = Aws(f"http://{address}:{port}")
-            _wait_for(server, api, log)
+
+            def started() -> bool:
+                assert server.poll() is None, f"moto's server ended: {log.read_text()}"
+                return answers(f"{api.url}/moto-api/data.json")
+
+            wait_for(f"moto's server, whose log is {log}", started, 60)
             place = {"LocationConstraint": REGION}
             api.client("s3").create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration=place)
             yield api
         finally:
             server.terminate()
             server.wait(timeout=30)
-
-
-def _wait_for(server: subprocess.Popen[bytes], api: Aws, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not answers(f"{api.url}/moto-api/data.json"):
-        assert server.poll() is None, f"moto's server ended: {log.read_text()}"
-        assert time.monotonic() < deadline, f"moto's server did not answer within 60 s: {log.read_text()}"
-        time.sleep(0.2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,14 +113,15 @@ class Fence:
 
     def finds_fault(self, said: str) -> None:
         """Return when the check fails with ``said``; fail when it still passes after a minute."""
-        ended = time.monotonic() + 60
-        while time.monotonic() < ended:
+
+        def found() -> bool:
             try:
                 self.check()
             except AssertionError as error:
-                if said in str(error):
-                    return
-        pytest.fail(f"the check never said: {said}")
+                return said in str(error)
+            return False
+
+        wait_for(f"the check to say: {said}", found, 60)
 
     def is_sound_again(self) -> None:
         """Return when the check passes."""

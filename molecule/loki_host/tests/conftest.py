@@ -46,7 +46,7 @@ def backend(machine: Machine) -> Iterator[None]:
     if ARCHIVE:
         machine.run("systemctl", "stop", "loki")
     machine.run("systemd-run", "--unit=backend", "python3", "-c", BACKEND)
-    wait_for("the backend", machine.is_ready, 20, every=0.2)
+    wait_for("the backend", machine.is_ready, 20)
     yield
     machine.run("systemctl", "stop", "backend")
     if ARCHIVE:

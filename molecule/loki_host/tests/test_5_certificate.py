@@ -22,4 +22,4 @@ def test_certificate_of_ones_own_is_served(machine: Machine, tmp_path: Path) -> 
     address = (machine.loki.address, 443)
     given_lines = certificate.read_text().split()
     # A reload is over a moment after it was asked for.
-    wait_for("the certificate", lambda: ssl.get_server_certificate(address).split() == given_lines, 10, every=0.2)
+    wait_for("the certificate", lambda: ssl.get_server_certificate(address).split() == given_lines, 10)
