@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from lib.load import Load
 from lib.wait import wait_for
 
-from tests.harness import PATIENCE, UNTRACED, Http, Proxy, Service, answer_on, load, needs_proxy
+from tests.harness import PATIENCE, UNTRACED, Http, Proxy, Service, answer_on, needs_proxy
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -130,7 +131,7 @@ def test_idle_connections(tmp_path: Path, wanted: int) -> None:
         for connection in idle[1::2]:
             assert answer_on(connection).status == 200
         start = time.monotonic()
-        got = load(service, 10, 100)
+        got = Load(service.port, clients=10).run(100)
         assert got.statuses == {200: 1000}
         assert time.monotonic() - start < PATIENCE
         assert (resident(service) - before) / count < 20_000, "bytes per connection"

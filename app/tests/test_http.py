@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from counter import __version__
+from lib.load import Load
 from lib.wait import wait_for
 
-from tests.harness import PATIENCE, Service, load
+from tests.harness import PATIENCE, Service
 
 
 def test_one_version() -> None:
@@ -110,7 +111,7 @@ def _answering(service: Service) -> set[int]:
 def test_metrics_sum_over_workers(tmp_path: Path) -> None:
     with Service(tmp_path, COUNTER_WORKERS="2") as service:
         files = _open_files(service)
-        got = load(service, 32, 50)
+        got = Load(service.port, clients=32).run(50)
         wait_for("both workers answered", lambda: service.request("/version") and len(_answering(service)) == 2)
         service.request("/missing")
         service.request("/", "HEAD")

@@ -2,16 +2,15 @@
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from lib.load import Load
 from lib.wait import wait_for
 
-from tests.harness import UNTRACED, Load, Service, Valkey, assert_exact, load, needs_valkey
+from tests.harness import UNTRACED, Service, Valkey, check_killed_workers, needs_valkey
 
 CLIENTS = 64
 sizes = pytest.mark.parametrize("requests", [100, pytest.param(2000, marks=pytest.mark.soak)])
@@ -32,15 +31,14 @@ def _until_certain(run: Callable[[], Load]) -> Load:
 
 def _check(got: Load, requests: int) -> None:
     assert got.statuses == {200: CLIENTS * requests}
-    assert got.broken == 0
-    assert_exact(got.values, CLIENTS * requests)
+    got.check_exact(first=1)
 
 
 @sizes
 @pytest.mark.parametrize("workers", ["1", "2", "4"])
 def test_page(tmp_path: Path, workers: str, requests: int) -> None:
     with Service(tmp_path, COUNTER_WORKERS=workers, **UNTRACED) as service:
-        _check(load(service, CLIENTS, requests), requests)
+        _check(Load(service.port, clients=CLIENTS).run(requests), requests)
 
 
 @needs_valkey
@@ -52,7 +50,7 @@ def test_valkey(tmp_path: Path, workers: str, requests: int) -> None:
             Valkey(tmp_path) as store,
             Service(tmp_path, COUNTER_WORKERS=workers, **store.env, **UNTRACED) as service,
         ):
-            return load(service, CLIENTS, requests)
+            return Load(service.port, clients=CLIENTS).run(requests)
 
     _check(_until_certain(run), requests)
 
@@ -63,7 +61,7 @@ def test_valkey_over_three_pods(tmp_path: Path, requests: int) -> None:
     def run() -> Load:
         with Valkey(tmp_path) as store, ExitStack() as stack:
             pods = [stack.enter_context(Service(tmp_path, **store.env, **UNTRACED)) for _ in range(3)]
-            return load(pods, CLIENTS, requests)
+            return Load(*(pod.port for pod in pods), clients=CLIENTS).run(requests)
 
     _check(_until_certain(run), requests)
 
@@ -87,14 +85,14 @@ def test_nothing_grows(tmp_path: Path, requests: int) -> None:
     env = {"COUNTER_WORKERS": "2", "COUNTER_RUNTIME_DIR": str(runtime), **UNTRACED}
     with Service(tmp_path, **env) as service:
         _vary(service, 300)
-        load(service, CLIENTS, 200)
+        Load(service.port, clients=CLIENTS).run(200)
         wait_for("warm-up is over", lambda: _connections(service) == 0)
         workers = service.workers()
         memory = {pid: _resident(pid) for pid in workers}
         files = _files(service, runtime)
         samples = len(service.metrics())
 
-        got = load(service, CLIENTS, requests // CLIENTS + 1)
+        got = Load(service.port, clients=CLIENTS).run(requests // CLIENTS + 1)
         assert got.statuses[200] >= requests
         _vary(service, 300)
 
@@ -154,20 +152,4 @@ def test_worker_restarts_leave_nothing_behind(tmp_path: Path, times: int) -> Non
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_workers_with_valkey(tmp_path: Path, workers: int) -> None:
     with Valkey(tmp_path) as store, Service(tmp_path, COUNTER_WORKERS=str(workers), **store.env, **UNTRACED) as service:
-        loads: list[Load] = []
-        thread = threading.Thread(target=lambda: loads.append(load(service, 16, 300)))
-        thread.start()
-        wait_for("load", lambda: service.metrics()['counter_request_duration_seconds_count{route="/"}'] > 300)
-        killed = time.monotonic()
-        for pid in service.workers():
-            os.kill(pid, signal.SIGKILL)
-        wait_for("service back", lambda: service.try_get("/readyz"))
-        back = time.monotonic() - killed
-        thread.join()
-        last = service.request().json["count"]
-        wait_for("as many workers as before", lambda: len(service.workers()) == workers)
-    (got,) = loads
-    assert back < 1
-    assert got.broken > 0, "the workers died outside the load"
-    assert len(got.values) == len(set(got.values)), "a value was given twice"
-    assert len(got.values) < last <= len(got.values) + got.broken + 1
+        check_killed_workers(service, workers)
