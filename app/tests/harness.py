@@ -77,6 +77,17 @@ class Http:
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process has in its resident set (proc(5): smaps_rollup)."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Rss:"))
+
+
+def open_files(pid: int) -> list[Path]:
+    """Return a link for each file, pipe and socket that a process has open (proc(5): fd)."""
+    return list(Path(f"/proc/{pid}/fd").iterdir())
+
+
 class Service(Http, AbstractContextManager["Service"]):
     """The service as its own process on a free loopback port.
 

@@ -11,7 +11,7 @@ from counter import __version__
 from lib.load import Load
 from lib.wait import wait_for
 
-from tests.harness import PATIENCE, Service
+from tests.harness import PATIENCE, Service, open_files
 
 
 def test_one_version() -> None:
@@ -100,8 +100,8 @@ def test_a_lost_log_reader_fails_no_request(tmp_path: Path) -> None:
         assert service.metrics()["counter_log_lines_lost_total"] == 3
 
 
-def _open_files(service: Service) -> list[int]:
-    return [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in service.workers()]
+def _files(service: Service) -> list[int]:
+    return [len(open_files(pid)) for pid in service.workers()]
 
 
 def _answering(service: Service) -> set[int]:
@@ -110,7 +110,7 @@ def _answering(service: Service) -> set[int]:
 
 def test_metrics_sum_over_workers(tmp_path: Path) -> None:
     with Service(tmp_path, COUNTER_WORKERS="2") as service:
-        files = _open_files(service)
+        files = _files(service)
         got = Load(service.port, clients=32).run(50)
         wait_for("both workers answered", lambda: service.request("/version") and len(_answering(service)) == 2)
         service.request("/missing")
@@ -126,7 +126,7 @@ def test_metrics_sum_over_workers(tmp_path: Path) -> None:
             assert metrics['counter_request_duration_seconds_bucket{le="+Inf",route="/"}'] == 1602
             assert 0 < metrics['counter_request_duration_seconds_sum{route="/"}'] < 60
             assert metrics["counter_worker_starts_total"] == metrics["counter_workers"] == 2
-        wait_for("as many open files as before", lambda: _open_files(service) == files)
+        wait_for("as many open files as before", lambda: _files(service) == files)
 
 
 def test_label_values_are_closed_sets(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from lib.load import Load
 
 from tests.harness import PATIENCE, PROXY_PATIENCE, UNTRACED, Proxy, Service, needs_proxy
-from tests.test_hostile import GET, all_of, connect, resident
+from tests.test_hostile import GET, all_of, connect, memory
 
 pytestmark = needs_proxy
 
@@ -54,13 +54,13 @@ def test_slow_clients(pair: tuple[Service, Proxy]) -> None:
 @pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: "])
 def test_heads_that_are_too_large_do_not_arrive(pair: tuple[Service, Proxy], begun: bytes) -> None:
     service, proxy = pair
-    before = resident(service)
+    before = memory(service)
     with ExitStack() as stack:
         for _ in range(20):
             connection = connect(stack, proxy)
             with pytest.raises(OSError, match=r"reset|Broken pipe"):
                 _send(connection, [begun, *[b"x" * 100_000] * 100], 0.001)
-    assert resident(service) - before < 1_000_000
+    assert memory(service) - before < 1_000_000
     assert [line for line in service.logs() if line["level"] == "warning"] == []
 
 

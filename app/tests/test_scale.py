@@ -10,7 +10,7 @@ import pytest
 from lib.load import Load
 from lib.wait import wait_for
 
-from tests.harness import UNTRACED, Service, Valkey, check_killed_workers, needs_valkey
+from tests.harness import UNTRACED, Service, Valkey, check_killed_workers, needs_valkey, open_files, resident
 
 CLIENTS = 64
 sizes = pytest.mark.parametrize("requests", [100, pytest.param(2000, marks=pytest.mark.soak)])
@@ -66,15 +66,9 @@ def test_valkey_over_three_pods(tmp_path: Path, requests: int) -> None:
     _check(_until_certain(run), requests)
 
 
-def _resident(pid: int) -> int:
-    """Bytes of memory that are the process's own; what it shares with others cannot grow by it."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Rss:"))
-
-
 def _files(service: Service, runtime: Path) -> dict[str, list[str] | int]:
     """What the workers have open, apart from sockets, and what the service keeps in memory file systems."""
-    links = (str(link.readlink()) for pid in service.workers() for link in Path(f"/proc/{pid}/fd").iterdir())
+    links = (str(link.readlink()) for pid in service.workers() for link in open_files(pid))
     names = sorted("socket" if name.startswith("socket:") else name for name in links)
     return {"open": names, "runtime": len(list(runtime.iterdir()))}
 
@@ -88,7 +82,7 @@ def test_nothing_grows(tmp_path: Path, requests: int) -> None:
         Load(service.port, clients=CLIENTS).run(200)
         wait_for("warm-up is over", lambda: _connections(service) == 0)
         workers = service.workers()
-        memory = {pid: _resident(pid) for pid in workers}
+        memory = {pid: resident(pid) for pid in workers}
         files = _files(service, runtime)
         samples = len(service.metrics())
 
@@ -98,7 +92,7 @@ def test_nothing_grows(tmp_path: Path, requests: int) -> None:
 
         wait_for("all connections closed", lambda: _connections(service) == 0)
         assert service.workers() == workers
-        growth = {pid: _resident(pid) - memory[pid] for pid in workers}
+        growth = {pid: resident(pid) - memory[pid] for pid in workers}
         assert max(growth.values()) < 750_000, growth
         assert _files(service, runtime) == files
         assert len(service.metrics()) <= samples + 1
@@ -135,7 +129,7 @@ def test_worker_restarts_leave_nothing_behind(tmp_path: Path, times: int) -> Non
 
         def master() -> tuple[int, int, int]:
             pid = service.process.pid
-            return len(list(Path(f"/proc/{pid}/fd").iterdir())), len(list(runtime.iterdir())), _resident(pid)
+            return len(open_files(pid)), len(list(runtime.iterdir())), resident(pid)
 
         kill_all()
         files, runtimes, memory = master()
