@@ -14,7 +14,7 @@ APP = "--namespace=counter"
 PORT = 8088
 URL = f"http://127.0.0.1:{PORT}/"
 READY = f"{URL}readyz"
-LEAST, MOST = 2, 4
+REPLICAS_MIN, REPLICAS_MAX = 2, 4
 OUTSIDE = "counter-try"
 MONITORING = "monitoring"
 CLIENT = {"counter-platform/client": "true"}
@@ -89,16 +89,16 @@ def name(pod: Json) -> str:
     return str(pod["metadata"]["name"])
 
 
-def bound(cluster: Cluster, least: int, most: int) -> None:
+def set_replicas(cluster: Cluster, minimum: int, maximum: int) -> None:
     """Set how many pods the autoscaler may have, and return when there are as many and no others."""
-    patch = {"spec": {"minReplicas": least, "maxReplicas": most}}
+    patch = {"spec": {"minReplicas": minimum, "maxReplicas": maximum}}
     cluster.kubectl("patch", "hpa", "counter", APP, f"--patch={json.dumps(patch)}")
 
     def bounded() -> bool:
         pods = cluster.get("pods", APP, "--selector=app.kubernetes.io/name=counter")["items"]
-        return least <= len(pods) == len(service_pods(cluster)) <= most
+        return minimum <= len(pods) == len(service_pods(cluster)) <= maximum
 
-    wait_for(f"{least} to {most} pods", bounded, 120)
+    wait_for(f"{minimum} to {maximum} pods", bounded, 120)
 
 
 def idle(cluster: Cluster) -> bool:
@@ -108,13 +108,13 @@ def idle(cluster: Cluster) -> bool:
     return percent is not None and percent < 50
 
 
-def rest(cluster: Cluster) -> None:
+def wait_until_idle(cluster: Cluster) -> None:
     """Return when the service answers, with as many pods as it has without load, and the autoscaler wants no more."""
     wait_for("an answer", lambda: answers(READY), 120)
     # Its window would let them stay for a minute, and figures from before would bring them back.
-    bound(cluster, LEAST, LEAST)
+    set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
     wait_for("the load to be over", lambda: idle(cluster), 120)
-    bound(cluster, LEAST, MOST)
+    set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
 
 
 def playbook(*arguments: str) -> Run:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from lib.cluster import Cluster
 from lib.paths import ROOT
-from lib.service import APP, OTHERS, address, as_somebody, name, rest, service_pods
+from lib.service import APP, OTHERS, address, as_somebody, name, service_pods, wait_until_idle
 from lib.types import Json
 from lib.wait import wait_for
 
@@ -140,7 +140,7 @@ class Fence:
 @pytest.fixture(scope="module")
 def fence(cluster: Cluster, others: None) -> Fence:
     """The fence, seen right once."""
-    rest(cluster)
+    wait_until_idle(cluster)
     found = Fence(cluster)
     assert {to for row in wanted().values() for to in row} == set(found.targets)
     assert set(wanted()) == {*OTHERS, "service", "Valkey"}

@@ -12,7 +12,18 @@ from lib.cluster import Cluster
 from lib.load import Load
 from lib.network import count
 from lib.report import write_figures
-from lib.service import APP, LEAST, MOST, PORT, URL, address, as_somebody, bound, name, service_pods
+from lib.service import (
+    APP,
+    PORT,
+    REPLICAS_MAX,
+    REPLICAS_MIN,
+    URL,
+    address,
+    as_somebody,
+    name,
+    service_pods,
+    set_replicas,
+)
 from lib.wait import wait_for
 
 REQUESTS, CLIENTS = 10_000, 8
@@ -148,10 +159,10 @@ def restart(cluster: Cluster) -> None:
 def scale(cluster: Cluster) -> None:
     """Go up to four pods and back to two."""
     try:
-        bound(cluster, MOST, MOST)
-        bound(cluster, LEAST, LEAST)
+        set_replicas(cluster, REPLICAS_MAX, REPLICAS_MAX)
+        set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
     finally:
-        bound(cluster, LEAST, MOST)
+        set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
 
 
 def remove(cluster: Cluster) -> None:

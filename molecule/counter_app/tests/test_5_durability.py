@@ -10,7 +10,7 @@ from lib.cluster import Cluster
 from lib.docker import docker
 from lib.load import Load
 from lib.network import answers, count
-from lib.service import APP, PORT, READY, URL, rest
+from lib.service import APP, PORT, READY, URL, wait_until_idle
 from lib.wait import wait_for
 
 
@@ -30,7 +30,7 @@ def restart_node(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("kill", [kill_valkey, restart_node], ids=lambda kill: kill.__name__)
 def test_count_goes_on_where_it_was(cluster: Cluster, kill: Callable[[Cluster], None]) -> None:
-    rest(cluster)
+    wait_until_idle(cluster)
     with Load(PORT, clients=4).running() as load:
         time.sleep(3)
         acknowledged = max(load.values)
@@ -44,6 +44,6 @@ def test_count_goes_on_where_it_was(cluster: Cluster, kill: Callable[[Cluster], 
     # What was not answered may have been counted; nothing else may be left out.
     left_out = max(counts) - min(counts) + 1 - len(counts)
     print(f"{kill.__name__}: {len(counts)} answered, {len(load.failures)} failed, {left_out} left out")
-    rest(cluster)
+    wait_until_idle(cluster)
     left_out += count(URL) - max(counts) - 1
     assert 0 <= left_out <= len(load.failures)

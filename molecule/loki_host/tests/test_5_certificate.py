@@ -6,11 +6,11 @@ import ssl
 from pathlib import Path
 
 from lib.command import run
-from lib.loki import Machine
+from lib.loki import LogHost
 from lib.wait import wait_for
 
 
-def test_certificate_of_ones_own_is_served(machine: Machine, tmp_path: Path) -> None:
+def test_certificate_of_ones_own_is_served(machine: LogHost, tmp_path: Path) -> None:
     certificate, key = tmp_path / "given.crt", tmp_path / "given.key"
     run(
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2",
