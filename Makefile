@@ -48,10 +48,10 @@ venv: .venv/synced ## The controller's tools, as locked
 	touch $@
 
 test: venv ## Prove everything in a throwaway machine, beside whatever runs here (JOBS=...)
-	@python tests/throwaway.py test $(JOBS)
+	@cd tests && python -m tools.throwaway test $(JOBS)
 
 soak: venv ## Prove at length what `test` proves in short (JOBS=...)
-	@python tests/throwaway.py soak $(JOBS)
+	@cd tests && python -m tools.throwaway soak $(JOBS)
 
 lint: venv ## Style, types and the roles' production profile
 	ruff check .

@@ -11,8 +11,9 @@ from typing import Any
 
 from counter import __version__
 from counter.metrics import OTHER, ROUTES
+from lib.network import free_port
 
-from tests.harness import Service, free_port
+from tests.harness import Service
 
 DESCRIPTION: dict[str, Any] = json.loads(resources.files("counter").joinpath("openapi.json").read_text())
 

@@ -17,7 +17,8 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
-from contracts.project import COMMON, ROOT
+from contracts.project import COMMON
+from lib.paths import ROOT
 
 Object = dict[str, Any]
 Labels = dict[str, str]

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from contracts import manifests
 from contracts.manifests import APP, Object, check_rights, manifests_of, render, render_role, value_of, with_fault
-from contracts.project import INVENTORIES, ROLES, ROOT, load, tasks_in
+from contracts.project import INVENTORIES, ROLES, load, tasks_in
+from lib.paths import ROOT
 
 ENVIRONMENTS = [path.name for path in INVENTORIES]
 WITH_MANIFESTS = [role for role in ROLES if manifests_of(role)]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.project import COMMON, ROOT, load, project_files
+from contracts.project import COMMON, load, project_files
+from lib.paths import ROOT
 
 TABLE: dict[str, Any] = load(COMMON / "images.yml")
 IMAGES: dict[str, dict[str, Any]] = TABLE["platform_images"]

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import role_docs
-from contracts.project import COMMON, ROLES, ROOT, facts_documented, load, tasks_in
+from contracts.project import COMMON, ROLES, facts_documented, load, tasks_in
+from lib.paths import ROOT
+from tools import role_docs
 
 TYPES: dict[str, type | tuple[type, ...]] = {
     "str": str,
@@ -166,7 +167,9 @@ def test_variables_of_the_platform_exist(role: Path) -> None:
 @each_role
 def test_readme_has_the_variables_of_the_spec(role: Path) -> None:
     readme = (role / "README.md").read_text()
-    assert role_docs.with_table(readme, role_docs.table(role)) == readme, "run: python tests/role_docs.py --write"
+    assert role_docs.with_table(readme, role_docs.table(role)) == readme, (
+        "run in tests: python -m tools.role_docs --write"
+    )
 
 
 @each_role

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 from contracts.manifests import APP, Object, manifests_of, render_role, with_fault
-from contracts.project import COMMON, INVENTORIES, ROLES, ROOT, load
+from contracts.project import COMMON, INVENTORIES, ROLES, load
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
-from platform_cluster import CACHE
+from lib.paths import CACHE, ROOT
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 

@@ -6,7 +6,8 @@ import ast
 import re
 
 from contracts.manifests import APP, check_service_port, one, render_role
-from contracts.project import ROOT, load
+from contracts.project import load
+from lib.paths import ROOT
 
 
 def test_nothing_in_the_service_sleeps() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.project import ROOT, Task, load, task_files, tasks_in
+from contracts.project import Task, load, task_files, tasks_in
+from lib.paths import ROOT
 
 each_file = pytest.mark.parametrize("path", task_files(), ids=lambda path: str(path.relative_to(ROOT)))
 COMMANDS = {"ansible.builtin.command", "ansible.builtin.raw", "ansible.builtin.script"}

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.project import COMMON, ROOT, load
-from platform_terraform import require_terraform
+from contracts.project import COMMON, load
+from lib.paths import ROOT
+from lib.terraform import require_terraform
 
 Values = dict[str, Any]
 

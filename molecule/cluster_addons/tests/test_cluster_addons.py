@@ -2,7 +2,9 @@
 
 import json
 
-from platform_cluster import Cluster, docker, wait_for
+from lib.cluster import Cluster
+from lib.docker import docker
+from lib.wait import wait_for
 
 SYSTEM = "--namespace=kube-system"
 CANARY = "--namespace=policy-canary"

@@ -4,8 +4,11 @@ import json
 import urllib.error
 
 import pytest
-from platform_cluster import Cluster, Json, count, fetch, wait_for
-from platform_service import APP, URL, service_pods
+from lib.cluster import Cluster
+from lib.network import count, fetch
+from lib.service import APP, URL, service_pods
+from lib.types import Json
+from lib.wait import wait_for
 
 
 def test_counts_are_consecutive_whichever_pod_answers(cluster: Cluster) -> None:

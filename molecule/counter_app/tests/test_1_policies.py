@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from platform_cluster import ROOT, Cluster, Json, wait_for
-from platform_service import APP, OTHERS, address, as_somebody, name, rest, service_pods
+from lib.cluster import Cluster
+from lib.paths import ROOT
+from lib.service import APP, OTHERS, address, as_somebody, name, service_pods, wait_until_idle
+from lib.types import Json
+from lib.wait import wait_for
 
 Table = dict[str, dict[str, bool]]
 
@@ -111,14 +113,15 @@ class Fence:
 
     def finds_fault(self, said: str) -> None:
         """Return when the check fails with ``said``; fail when it still passes after a minute."""
-        ended = time.monotonic() + 60
-        while time.monotonic() < ended:
+
+        def found() -> bool:
             try:
                 self.check()
             except AssertionError as error:
-                if said in str(error):
-                    return
-        pytest.fail(f"the check never said: {said}")
+                return said in str(error)
+            return False
+
+        wait_for(f"the check to say: {said}", found, 60)
 
     def is_sound_again(self) -> None:
         """Return when the check passes."""
@@ -137,7 +140,7 @@ class Fence:
 @pytest.fixture(scope="module")
 def fence(cluster: Cluster, others: None) -> Fence:
     """The fence, seen right once."""
-    rest(cluster)
+    wait_until_idle(cluster)
     found = Fence(cluster)
     assert {to for row in wanted().values() for to in row} == set(found.targets)
     assert set(wanted()) == {*OTHERS, "service", "Valkey"}

@@ -4,7 +4,9 @@ import json
 import stat
 
 import yaml
-from platform_cluster import Cluster, docker, wait_for
+from lib.cluster import Cluster
+from lib.docker import docker
+from lib.wait import wait_for
 
 
 def test_node_is_ready_with_the_version_of_the_table(cluster: Cluster) -> None:

@@ -5,7 +5,9 @@ import re
 
 import pytest
 import yaml
-from platform_cluster import ROOT, docker, newest, run
+from lib.command import run
+from lib.docker import docker
+from lib.paths import ROOT, newest
 
 TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
 KIND_STOCK_SIZE = 1_000_000_000

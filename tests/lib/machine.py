@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from platform_cluster import CACHE, ROOT, docker_client
+from lib.docker import docker_client
+from lib.paths import CACHE, ROOT
+from lib.wait import wait_for
 
 PROJECT = "/srv/counter-platform"
 REPORTS = "/srv/reports"
@@ -115,13 +116,15 @@ class Machine:
             copy = Path(folder) / "counter-platform"
             copy_project(copy)
             engine("cp", str(copy), f"{self.name}:{PROJECT}")
-        ends = time.monotonic() + 60
-        while engine("exec", self.name, "systemctl", "is-system-running", check=False) not in ("running", "degraded"):
-            if time.monotonic() > ends:
-                raise MachineError(
-                    f"systemd did not come up within 60 s: `docker exec {self.name} systemctl` says more"
-                )
-            time.sleep(0.5)
+
+        def started() -> bool:
+            state = engine("exec", self.name, "systemctl", "is-system-running", check=False)
+            return state in ("running", "degraded")
+
+        try:
+            wait_for("systemd", started, 60)
+        except TimeoutError as error:
+            raise MachineError(f"{error}: `docker exec {self.name} systemctl` says more") from error
 
     def command(self, *command: str, environment: dict[str, str] | None = None) -> list[str]:
         """Return what runs a command in the machine's copy of the project, with this machine's client settings."""

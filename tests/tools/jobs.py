@@ -1,6 +1,6 @@
 """Run the jobs that prove the project, some side by side, and report them in one table.
 
-Runs inside of the throwaway machine that ``tests/throwaway.py`` starts, in an environment that make has not touched.
+Runs inside of the throwaway machine that ``tools.throwaway`` starts, in an environment that make has not touched.
 A job that fails ends the run: what runs beside it may end, and nothing else is started.
 """
 
@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import platform_machine
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
-from platform_cluster import CACHE, ROOT
+from lib import machine
+from lib.paths import CACHE, ROOT
 
-REPORTS = Path(platform_machine.REPORTS)
+REPORTS = Path(machine.REPORTS)
 UNITS = "collections/ansible_collections/counter/platform/tests/unit"
 
 

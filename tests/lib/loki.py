@@ -1,4 +1,4 @@
-"""Loki as a client sees it, behind TLS and a login, and the machines of its scenario."""
+"""Loki as a client sees it, behind TLS and a password, and the log hosts of its scenario."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from urllib.parse import urlencode
 
 import pytest
 import urllib3
-from platform_cluster import ROOT, docker, wait_for
-from platform_run import Run, execute
+
+from lib.command import Run, execute
+from lib.docker import docker
+from lib.paths import ROOT
+from lib.wait import wait_for
 
 Headers = dict[str, str]
 Labels = dict[str, str]
@@ -40,22 +43,22 @@ class Loki:
     Attributes:
         name: the name in its certificate.
         address: where it is.
-        secrets: the environment's folder with the CA and a password for each login.
+        secrets: the environment's folder with the CA and a password for each user.
     """
 
     name: str
     address: str
     secrets: Path
 
-    def password(self, login: str) -> str:
-        """Return the password of a login."""
-        return (self.secrets / f"{login}-password").read_text()
+    def password(self, user: str) -> str:
+        """Return the password of a user."""
+        return (self.secrets / f"{user}-password").read_text()
 
     def request(
         self,
         method: str,
         path: str,
-        login: str | None = None,
+        user: str | None = None,
         *,
         password: str | None = None,
         body: bytes | None = None,
@@ -75,8 +78,8 @@ class Loki:
             retries=False,
         )
         sent = dict(headers or {})
-        if login is not None:
-            sent |= urllib3.make_headers(basic_auth=f"{login}:{password or self.password(login)}")
+        if user is not None:
+            sent |= urllib3.make_headers(basic_auth=f"{user}:{password or self.password(user)}")
         try:
             # The pool would write the path anew; its connection does not.
             connection = pool._get_conn()
@@ -94,7 +97,7 @@ class Loki:
         labels: Labels,
         *,
         age: float = 0,
-        login: str | None = "promtail",
+        user: str | None = "promtail",
         headers: Headers | None = None,
     ) -> int:
         """Push lines that are ``age`` seconds old, each a nanosecond after the one before; return the status."""
@@ -102,7 +105,7 @@ class Loki:
         values = [[str(first + number), line] for number, line in enumerate(lines)]
         body = json.dumps({"streams": [{"stream": labels, "values": values}]}).encode()
         given = {"Content-Type": "application/json", **(headers or {})}
-        return self.request("POST", "/loki/api/v1/push", login, body=body, headers=given)[0]
+        return self.request("POST", "/loki/api/v1/push", user, body=body, headers=given)[0]
 
     def lines(self, selector: str, *, hours: float = 1, headers: Headers | None = None) -> list[str]:
         """Return all lines of the last hours that a selector finds, the oldest first."""
@@ -119,7 +122,7 @@ class Loki:
         return [line for _, line in sorted(found, key=lambda value: int(value[0]))]
 
 
-class Machine:
+class LogHost:
     """A machine of the scenario, and what the role makes of it."""
 
     secrets = ROOT / ".state/machines/loki"

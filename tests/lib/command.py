@@ -1,4 +1,4 @@
-"""Run the project as a person starts it."""
+"""Commands of this machine: what helps a test has to succeed, what it tests may end as it will."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from platform_cluster import ROOT
+from lib.paths import ROOT
+
+
+def run(*command: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it printed; raise with its output when it fails and ``check`` is set."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done
 
 
 @dataclass(frozen=True)

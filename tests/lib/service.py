@@ -1,18 +1,20 @@
-"""The service in the cluster of the scenarios: who talks to it, its pods, and where figures go."""
+"""The service in the cluster of the scenarios: who talks to it, its pods, and its playbook."""
 
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
-from platform_cluster import ROOT, Cluster, Json, fetch, wait_for
-from platform_run import Run, execute
+from lib.cluster import Cluster
+from lib.command import Run, execute
+from lib.network import answers
+from lib.types import Json
+from lib.wait import wait_for
 
 APP = "--namespace=counter"
 PORT = 8088
 URL = f"http://127.0.0.1:{PORT}/"
-LEAST, MOST = 2, 4
+READY = f"{URL}readyz"
+REPLICAS_MIN, REPLICAS_MAX = 2, 4
 OUTSIDE = "counter-try"
 MONITORING = "monitoring"
 CLIENT = {"counter-platform/client": "true"}
@@ -87,16 +89,16 @@ def name(pod: Json) -> str:
     return str(pod["metadata"]["name"])
 
 
-def bound(cluster: Cluster, least: int, most: int) -> None:
+def set_replicas(cluster: Cluster, minimum: int, maximum: int) -> None:
     """Set how many pods the autoscaler may have, and return when there are as many and no others."""
-    patch = {"spec": {"minReplicas": least, "maxReplicas": most}}
+    patch = {"spec": {"minReplicas": minimum, "maxReplicas": maximum}}
     cluster.kubectl("patch", "hpa", "counter", APP, f"--patch={json.dumps(patch)}")
 
     def bounded() -> bool:
         pods = cluster.get("pods", APP, "--selector=app.kubernetes.io/name=counter")["items"]
-        return least <= len(pods) == len(service_pods(cluster)) <= most
+        return minimum <= len(pods) == len(service_pods(cluster)) <= maximum
 
-    wait_for(f"{least} to {most} pods", bounded, 120)
+    wait_for(f"{minimum} to {maximum} pods", bounded, 120)
 
 
 def idle(cluster: Cluster) -> bool:
@@ -106,37 +108,16 @@ def idle(cluster: Cluster) -> bool:
     return percent is not None and percent < 50
 
 
-def rest(cluster: Cluster) -> None:
+def wait_until_idle(cluster: Cluster) -> None:
     """Return when the service answers, with as many pods as it has without load, and the autoscaler wants no more."""
-    wait_for("an answer", answers, 120)
+    wait_for("an answer", lambda: answers(READY), 120)
     # Its window would let them stay for a minute, and figures from before would bring them back.
-    bound(cluster, LEAST, LEAST)
+    set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
     wait_for("the load to be over", lambda: idle(cluster), 120)
-    bound(cluster, LEAST, MOST)
-
-
-def answers() -> bool:
-    """Return whether the host port leads to a service that is ready."""
-    try:
-        return fetch(f"{URL}readyz")[0] == 200
-    except OSError:
-        return False
+    set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
 
 
 def playbook(*arguments: str) -> Run:
     """Run the application's playbook on the scenario's cluster."""
     environment = ["-e", "platform_environment=molecule", "-e", f"platform_http_port={PORT}"]
     return execute("ansible-playbook", "-i", "inventories/local", "playbooks/app.yml", *environment, *arguments)
-
-
-def report(file: str) -> Path:
-    """Return where a test leaves its figures."""
-    folder = Path(os.environ["REPORT"]).parent if "REPORT" in os.environ else ROOT / ".state/test"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / file
-
-
-def write_figures(file: str, figures: dict[str, object]) -> None:
-    """Leave figures as JSON, and print them."""
-    report(file).write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures))

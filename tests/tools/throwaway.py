@@ -17,11 +17,12 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-import jobs
-import platform_machine
-from platform_cluster import CACHE, ROOT
-from platform_machine import PROJECT, Machine, MachineError, engine, engine_answers, make_image
-from platform_terraform import mounts
+from lib.machine import PROJECT, Machine, MachineError, engine, engine_answers, make_image
+from lib.machine import REPORTS as MACHINE_REPORTS
+from lib.paths import CACHE, ROOT
+from lib.terraform import mounts
+
+from tools import jobs
 
 REPORTS = ROOT / ".state" / "test"
 DISK_GIB = 20
@@ -62,13 +63,13 @@ def prove(arguments: list[str]) -> int:
         archive = os.environ.get("LOG_STORE_ARCHIVE")
         bare.start("bookworm", [*mounts(), *([Path(archive)] if archive else [])])
         passed_on = {key: os.environ[key] for key in ("CI", "LOG_STORE_ARCHIVE", "PYTEST_ADDOPTS") if key in os.environ}
-        inside = f"make --no-print-directory venv && exec .venv/bin/python tests/jobs.py {' '.join(arguments)}"
+        inside = f"make --no-print-directory venv && cd tests && exec python -m tools.jobs {' '.join(arguments)}"
         path = f"{PROJECT}/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         status = subprocess.run(
             bare.command("sh", "-c", inside, environment={"PATH": path, "HOME": "/root", **passed_on}), check=False
         ).returncode
         shutil.rmtree(REPORTS, ignore_errors=True)
-        engine("cp", f"{bare.name}:{platform_machine.REPORTS}", str(REPORTS), check=False)
+        engine("cp", f"{bare.name}:{MACHINE_REPORTS}", str(REPORTS), check=False)
     finally:
         bare.remove()
     return status

@@ -1,6 +1,6 @@
-"""What tests need to plan and apply iac/solution: Terraform, its provider, and an AWS API on this machine.
+"""Terraform or OpenTofu, its provider, and iac/solution as they run it.
 
-``python tests/platform_terraform.py`` prints the paths that another machine has to have for these tests to run there.
+``python -m lib.terraform``, in ``tests``, prints the paths that a machine has to have for its tests to run there.
 """
 
 from __future__ import annotations
@@ -8,26 +8,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
-MODULE = Path(__file__).resolve().parent.parent / "iac" / "solution"
-REGION = "eu-central-1"
-STATE_BUCKET = "terraform-state"
+from lib.aws import REGION
+from lib.network import answers
+from lib.paths import ROOT
+from lib.types import Json
+
+MODULE = ROOT / "iac" / "solution"
 LAYOUT = "registry.terraform.io"
 """What a mirror of providers in a file system begins with: HOST/NAMESPACE/TYPE/VERSION/OS_ARCH."""
-
-Json = dict[str, Any]
 
 INPUTS: Json = {
     "region": REGION,
@@ -79,7 +74,7 @@ def require_provider() -> None:
     """
     require_terraform()
     registry = REGISTRIES[Path(str(program())).name]
-    if provider_mirror() is None and not _answers(f"https://{registry}/.well-known/terraform.json"):
+    if provider_mirror() is None and not answers(f"https://{registry}/.well-known/terraform.json"):
         _cannot_run(
             f"the provider hashicorp/aws is not to be had: no folder {LAYOUT} was found, and https://{registry} does "
             f"not answer; let this machine reach it, or put a mirror into ~/.terraform.d/plugins"
@@ -173,74 +168,6 @@ def copy_of(module: Path, folder: Path) -> Path:
         return left_out(inside, names) if Path(inside) == module else set()
 
     return Path(shutil.copytree(module, folder, symlinks=True, ignore=ignore))
-
-
-@dataclass(frozen=True)
-class Aws:
-    """An AWS API on this machine: moto's server."""
-
-    url: str
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What makes every client of AWS go there and nowhere else."""
-        return {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": REGION,
-        }
-
-    def client(self, service: str) -> Any:
-        """Return a client of a service."""
-        import boto3
-
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        return boto3.client(service, region_name=REGION, endpoint_url=self.url, **keys)
-
-    def backend(self) -> list[str]:
-        """Return the arguments of ``init`` for a state in this API's bucket."""
-        settings = {"bucket": STATE_BUCKET, "key": "loki.tfstate", "region": REGION, "use_path_style": "true"}
-        return [f"-backend-config={name}={value}" for name, value in {**settings, "use_lockfile": "true"}.items()]
-
-
-@contextmanager
-def aws(log: Path, address: str = "127.0.0.1") -> Iterator[Aws]:
-    """Run moto's server on a free port of an address of this machine, with a bucket for states in it."""
-    with socket.create_server((address, 0)) as free:
-        port = free.getsockname()[1]
-    program = Path(sys.executable).parent / "moto_server"
-    # Without these there is no AmazonSSMManagedInstanceCore.
-    environment = {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [program, "--host", address, "--port", str(port)], env=environment, stdout=output, stderr=output
-        )
-        try:
-            api = Aws(f"http://{address}:{port}")
-            _wait_for(server, api, log)
-            place = {"LocationConstraint": REGION}
-            api.client("s3").create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration=place)
-            yield api
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
-
-
-def _wait_for(server: subprocess.Popen[bytes], api: Aws, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not _answers(f"{api.url}/moto-api/data.json"):
-        assert server.poll() is None, f"moto's server ended: {log.read_text()}"
-        assert time.monotonic() < deadline, f"moto's server did not answer within 60 s: {log.read_text()}"
-        time.sleep(0.2)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 # of this machine, or a registry's
-            return True
-    except OSError:
-        return False
 
 
 if __name__ == "__main__":
