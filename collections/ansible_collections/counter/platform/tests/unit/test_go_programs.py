@@ -93,7 +93,7 @@ def test_tags_stamps_and_new_names(run_module: RunModule, arguments: dict[str, A
     plain = run_module("go_programs", arguments)
     changes: list[dict[str, Any]] = [
         {"tags": ["fancy"]},
-        {"stamps": {"main.version": "v9"}},
+        {"stamps": [{"package": "main", "variables": {"version": "v9"}}]},
         {"rename": {"hello": "greet"}},
     ]
     keys = [run_module("go_programs", {**arguments, **change}, check=True)["key"] for change in changes]
