@@ -63,7 +63,7 @@ def test_every_image_is_in_the_table_once_and_has_a_version() -> None:
 
 def test_every_image_says_how_it_is_built() -> None:
     builds = ROOT / "roles/offline_images/files"
-    made = {rootfs["name"] for rootfs in load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_roots"]}
+    made = {rootfs["name"] for rootfs in load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_rootfs"]}
     for name, entry in IMAGES.items():
         assert entry["build"] in {"component", "rootfs"}, f"{name}: the role builds no other kind from this table"
         assert entry["build"] == "component" or "rootfs" in entry, f"{name}: which rootfs is it?"
@@ -109,7 +109,7 @@ def test_collections_are_those_of_the_locked_package() -> None:
         assert load(manifest)["collection_info"]["version"] == version
 
 
-def test_python_of_the_image_is_the_one_of_its_root() -> None:
+def test_python_of_the_image_is_the_one_of_its_rootfs() -> None:
     # bookworm's is 3.11: wheels for another would install and then not be found.
     roles = ROOT / "roles"
     python = load(roles / "counter_image/defaults/main.yml")["counter_image_python"]

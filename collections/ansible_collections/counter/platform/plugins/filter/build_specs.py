@@ -10,7 +10,7 @@ short_description: A table of images as what container_images builds
 description:
   - Turns a table of images into the option O(counter.platform.container_images#module:images) of
     M(counter.platform.container_images).
-  - An image is a compiled program on an empty file system or on a base image (V(component)), or a Debian rootfs and
+  - An image is a compiled program on an empty file system, or on a base image (V(component)), or a Debian rootfs and
     nothing more (V(rootfs)).
 positional: _input
 options:
@@ -27,7 +27,7 @@ options:
     type: path
     required: true
   rootfs:
-    description: Results of M(counter.platform.debian_roots) by name.
+    description: Results of M(counter.platform.debian_rootfs) by name.
     type: dict
     required: true
   bases:
@@ -90,7 +90,7 @@ def build_specs(
         if entry["build"] == "rootfs":
             tar = _named(rootfs, entry.get("rootfs"), f"{name}: rootfs")
             build |= {
-                "dockerfile": f"{files}/root/Dockerfile",
+                "dockerfile": f"{files}/rootfs/Dockerfile",
                 "files": [{"path": tar["path"], "dest": "root.tar", "key": tar["key"]}],
                 "load": True,
             }

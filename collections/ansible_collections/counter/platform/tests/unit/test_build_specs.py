@@ -60,7 +60,7 @@ def test_rootfs_and_nothing_more_is_loaded_into_the_daemon() -> None:
     assert build_of("valkey", entry) == {
         "name": "docker.io/valkey/valkey",
         "tag": "8.1",
-        "dockerfile": "/role/files/root/Dockerfile",
+        "dockerfile": "/role/files/rootfs/Dockerfile",
         "files": [{"path": "/cache/valkey-root/1/root.tar", "dest": "root.tar", "key": "1"}],
         "load": True,
     }
