@@ -91,15 +91,15 @@ class Fence:
                 for row, cells in zip(who, pool.map(self.row, who), strict=True)
             }
 
-    def check_canary(self) -> None:
+    def check_probe(self) -> None:
         """Fail unless policies are enforced at all."""
         program = TRY.format(targets=[("server", 8001), ("server", 8002)])
-        client = ["exec", "deployment/client", "--namespace=policy-canary", "--", "python3", "-c", program]
-        assert json.loads(self.cluster.kubectl(*client)) == [True, False], "the canary says that nothing is enforced"
+        client = ["exec", "deployment/client", "--namespace=policy-probe", "--", "python3", "-c", program]
+        assert json.loads(self.cluster.kubectl(*client)) == [True, False], "the policy probe reports no enforcement"
 
     def check(self) -> None:
         """Fail unless policies are enforced and every cell is as it should be."""
-        self.check_canary()
+        self.check_probe()
         table, observed = wanted(), self.observed()
         wrong = [
             f"{who} -> {to} is {'open' if observed[who][to] else 'closed'}"
@@ -195,7 +195,7 @@ def test_removed_policy_is_found(fence: Fence, policy: str, said: str) -> None:
 
 def test_agent_that_is_down_is_found(fence: Fence) -> None:
     with fence.cluster.without_policy_agent():
-        fence.finds_fault("the canary says that nothing is enforced")
+        fence.finds_fault("the policy probe reports no enforcement")
         open_now = fence.observed()
         assert all(cell for row in open_now.values() for cell in row.values()), open_now
     fence.is_sound_again()

@@ -52,7 +52,7 @@ EXAMPLES = r"""
   counter.platform.policy_probe:
     kubectl: .state/local/bin/kubectl
     kubeconfig: .state/local/kubeconfig
-    namespace: policy-canary
+    namespace: policy-probe
     client: deployment/client
     service: server
     admitted: 8001
