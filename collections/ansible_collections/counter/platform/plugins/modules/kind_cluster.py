@@ -10,7 +10,8 @@ module: kind_cluster
 short_description: A kind cluster, present or absent
 description:
   - Every node mounts the cluster's own state folder, so that the running containers tell whose cluster it is, what it
-    was made from, and whether its creation ended. A cluster of that name without the mark is left alone and refused.
+    was made from, and whether its creation ended. A cluster of that name without this ownership record is left alone
+    and refused.
   - A cluster whose creation was interrupted is removed and made again; stopped nodes are started.
 options:
   name:
@@ -26,11 +27,11 @@ options:
     description: The node image. Needed with O(state=present).
     type: str
   config:
-    description: kind's configuration (API V(kind.x-k8s.io/v1alpha4)), without name, node image and marks.
+    description: kind's configuration (API V(kind.x-k8s.io/v1alpha4)), without name, node image and ownership record.
     type: dict
     default: {}
   state_dir:
-    description: Folder that holds the cluster's marks; one for each cluster.
+    description: Folder that holds the cluster's ownership record; one for each cluster.
     type: path
     required: true
   kubeconfig:
@@ -98,7 +99,7 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
-MARK = "/etc/counter-platform"
+RECORD_MOUNT = "/etc/counter-platform"
 """Where a node mounts the state folder; the mount is what says that the cluster is ours."""
 LABEL = "io.x-k8s.kind.cluster"
 
@@ -111,11 +112,11 @@ class Node:
     identity: str
     running: bool
     owner: str
-    """The folder on the machine that is mounted at :data:`MARK`; empty where none is."""
+    """The folder on the machine that is mounted at :data:`RECORD_MOUNT`; empty where none is."""
 
 
 class Cluster:
-    """One kind cluster, its node containers and its marks."""
+    """One kind cluster, its node containers and its ownership record."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.name: str = params["name"]
@@ -146,7 +147,7 @@ class Cluster:
             return []
         found = []
         for entry in json.loads(run([self._docker, "container", "inspect", *identities])):
-            owners = [mount["Source"] for mount in entry["Mounts"] if mount["Destination"] == MARK]
+            owners = [mount["Source"] for mount in entry["Mounts"] if mount["Destination"] == RECORD_MOUNT]
             found.append(
                 Node(entry["Name"].lstrip("/"), entry["Id"], entry["State"]["Running"], owners[0] if owners else "")
             )
@@ -187,7 +188,7 @@ class Cluster:
 
     def wanted(self) -> dict[str, Any]:
         """Return kind's whole configuration for this cluster."""
-        mount = {"hostPath": str(self.state_dir), "containerPath": MARK, "readOnly": True}
+        mount = {"hostPath": str(self.state_dir), "containerPath": RECORD_MOUNT, "readOnly": True}
         nodes = [
             {**node, "image": self.image, "extraMounts": [*node.get("extraMounts", []), mount]}
             for node in self._config.get("nodes") or [{"role": "control-plane"}]
@@ -201,7 +202,7 @@ class Cluster:
         }
 
     def made(self) -> dict[str, Any]:
-        """Return the mark of the last creation that ended: its ``config`` and ``nodes``; empty without a whole one."""
+        """Return the record of the last creation that ended: ``config`` and ``nodes``; empty without a whole one."""
         try:
             content: dict[str, Any] = json.loads(self._made.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
@@ -209,7 +210,7 @@ class Cluster:
         return content
 
     def create(self) -> None:
-        """Make the cluster and write the mark last, so that an interrupted creation has none."""
+        """Create the cluster and write the record last, so that an interrupted creation has none."""
         for folder in (self.kubeconfig.parent, self.state_dir):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._made.unlink(missing_ok=True)
@@ -239,7 +240,7 @@ class Cluster:
         self.wait_for_nodes()
 
     def remove_nodes(self) -> None:
-        """Remove the nodes, the kubeconfig and the marks; the network stays, and whoever else is on it."""
+        """Remove the nodes, the kubeconfig and the ownership record; the network stays, and whoever else is on it."""
         if not self._docker:
             raise CommandError(f"no docker daemon answers, so cluster {self.name} was left as it is; start it first")
         if nodes := [node.name for node in self.nodes()]:
