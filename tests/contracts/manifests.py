@@ -307,18 +307,18 @@ def check_proxy(objects: list[Object]) -> None:
         assert seconds(lines, f"timeout {side}") > 0
 
 
-def check_leaving(objects: list[Object]) -> None:
+def check_graceful_shutdown(objects: list[Object]) -> None:
     """A pod that goes loses no request: both containers go on for a while, and have the time to end."""
     pod, service, proxy = the_service(objects)
     lines = proxy_lines(objects)
     assert proxy["restartPolicy"] == "Always", "an init container that is no sidecar would never end"
-    leave = service["lifecycle"]["preStop"]["sleep"]["seconds"]
+    delay = service["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = int(next(entry["value"] for entry in service["env"] if entry["name"] == "COUNTER_GRACEFUL_SECONDS"))
-    assert seconds(lines, "grace") == leave > 0
-    assert seconds(lines, "hard-stop-after") >= leave + drain
-    assert pod["spec"]["terminationGracePeriodSeconds"] >= leave + drain
+    assert seconds(lines, "grace") == delay > 0
+    assert seconds(lines, "hard-stop-after") >= delay + drain
+    assert pod["spec"]["terminationGracePeriodSeconds"] >= delay + drain
     (command,) = proxy["lifecycle"]["preStop"]["exec"]["command"][2:]
-    assert command == f"kill -USR1 1; sleep {leave + 1}"
+    assert command == f"kill -USR1 1; sleep {delay + 1}"
     assert "http-after-response set-header Connection close if { stopping }" in lines
     assert one(objects, "Deployment", "counter")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 

@@ -46,7 +46,7 @@ OF_THE_SERVICE: list[Check] = [
     manifests.check_rights,
     manifests.check_service_port,
     manifests.check_proxy,
-    manifests.check_leaving,
+    manifests.check_graceful_shutdown,
     manifests.check_patience,
     manifests.check_valkey,
     manifests.check_autoscaler,
@@ -283,17 +283,17 @@ FAULTS: dict[str, tuple[str, Change, Check]] = {
     "proxy's hard stop": (
         DEPLOYMENT,
         replace(f"{PROXY}/lifecycle/preStop/exec/command/2", "kill -USR1 1; sleep 6", "kill -TERM 1; sleep 6"),
-        manifests.check_leaving,
+        manifests.check_graceful_shutdown,
     ),
     "clients keep a connection to a pod that goes": (
         PROXY_CONFIG,
         replace_line(HAPROXY_CFG, "http-after-response set-header Connection close if { stopping }"),
-        manifests.check_leaving,
+        manifests.check_graceful_shutdown,
     ),
     "killed before its last requests end": (
         DEPLOYMENT,
         replace(f"{POD}/terminationGracePeriodSeconds", 30, 10),
-        manifests.check_leaving,
+        manifests.check_graceful_shutdown,
     ),
     "budget of other pods": (
         "PodDisruptionBudget/counter",

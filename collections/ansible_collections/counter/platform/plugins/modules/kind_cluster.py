@@ -60,7 +60,7 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Make the cluster
+- name: Create the cluster
   counter.platform.kind_cluster:
     name: counter-local
     image: counter-platform/node:v1.36.4

@@ -48,7 +48,7 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Prove that network policies are enforced
+- name: Verify that network policies are enforced
   counter.platform.policy_probe:
     kubectl: .state/local/bin/kubectl
     kubeconfig: .state/local/kubeconfig
