@@ -157,7 +157,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             (folder / old).rename(folder / new)
 
     if shutil.which(go) is None:
-        raise CommandError(f"the go command {go} is not there; `make venv` installs it")
+        raise CommandError(f"the go command {go} is not there")
     key = digest_of(
         {
             "source": digest_of_tree(source),

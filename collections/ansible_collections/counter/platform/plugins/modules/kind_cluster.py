@@ -72,6 +72,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+conflict:
+  description:
+    - Why a cluster of this name was left as it is. It was not made from here (V(foreign)), or it was made with other
+      settings or another node image (V(settings)).
+  returned: when the task fails for that reason
+  type: str
 nodes:
   description: Names of the node containers.
   returned: always
@@ -102,6 +108,14 @@ from ansible_collections.counter.platform.plugins.module_utils.entry import run_
 RECORD_MOUNT = "/etc/counter-platform"
 """Where a node mounts the state folder; the mount is what says that the cluster is ours."""
 LABEL = "io.x-k8s.kind.cluster"
+
+
+class ConflictError(CommandError):
+    """A cluster of this name must be left as it is; ``conflict`` is what RETURN says of it."""
+
+    def __init__(self, conflict: str, message: str) -> None:
+        super().__init__(message)
+        self.conflict = conflict
 
 
 @dataclass(frozen=True)
@@ -285,15 +299,15 @@ class Cluster:
 def decide(cluster: Cluster, state: str) -> str:
     """Return what to do: ``none``, ``create``, ``recreate``, ``start`` or ``delete``.
 
-    Raises :class:`CommandError` for a cluster that is not ours, and for one made from other settings.
+    Raises :class:`ConflictError` for a cluster that is not ours, and for one made with other settings.
     """
     nodes = cluster.nodes()
     foreign = [node.name for node in nodes if node.owner != str(cluster.state_dir)]
     if foreign:
-        raise CommandError(
+        raise ConflictError(
+            "foreign",
             f"there is a kind cluster {cluster.name} that was not made from here ({', '.join(foreign)}). It was left "
-            f"as it is. Set kind_cluster_name to another name, or remove it with "
-            f"`kind delete cluster --name {cluster.name}` if nobody needs it"
+            f"as it is",
         )
     made = cluster.made()
     if state == "absent":
@@ -303,9 +317,10 @@ def decide(cluster: Cluster, state: str) -> str:
     if made.get("nodes") != sorted(node.identity for node in nodes):
         return "recreate"
     if made["config"] != digest_of(cluster.wanted()):
-        raise CommandError(
+        raise ConflictError(
+            "settings",
             f"cluster {cluster.name} was made with other settings or another node image, and a kind cluster cannot be "
-            f"changed in place. `make down` removes it with all its data; `make up` then makes it anew"
+            f"changed in place",
         )
     return "none" if all(node.running for node in nodes) else "start"
 
@@ -330,12 +345,16 @@ ARGUMENTS: dict[str, Any] = {
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Make the cluster what ``params`` ask for, and return what RETURN says of it.
 
-    Raises :class:`CommandError` or :class:`OSError` when it cannot be, or must not be.
+    When a cluster of this name must be left as it is: ``failed``, ``msg`` and ``conflict``. Raises
+    :class:`CommandError` or :class:`OSError` when the cluster cannot be what is asked for.
     """
     cluster = Cluster(params)
     owner: int | None = params["owner"]
     state: str = params["state"]
-    action = decide(cluster, state)
+    try:
+        action = decide(cluster, state)
+    except ConflictError as error:
+        return {"failed": True, "msg": str(error), "conflict": error.conflict}
     if not check_mode:
         if action == "delete":
             cluster.delete()

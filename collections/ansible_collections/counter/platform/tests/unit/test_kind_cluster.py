@@ -107,7 +107,7 @@ def test_a_foreign_cluster_is_refused(scene: Scene, run_module: RunModule, state
         assert result["failed"]
         assert f"there is a kind cluster {scene.name} that was not made from here" in result["msg"]
         assert f"({scene.name}-control-plane)" in result["msg"]
-        assert "kind_cluster_name" in result["msg"]
+        assert result["conflict"] == "foreign"
     assert scene.docker.containers() == {f"{scene.name}-control-plane"}
     assert (scene.state_dir / "made.json").exists()
     assert scene.kubeconfig.exists()
@@ -160,7 +160,7 @@ def test_other_settings_are_refused_and_can_still_be_removed(
         result = run_module("kind_cluster", scene.params | change, check=check)
         assert result["failed"]
         assert f"cluster {scene.name} was made with other settings" in result["msg"]
-        assert "make down" in result["msg"]
+        assert result["conflict"] == "settings"
     assert scene.docker.containers() == {f"{scene.name}-control-plane"}
     assert decide(scene.cluster(**change), "absent") == "delete"
 
