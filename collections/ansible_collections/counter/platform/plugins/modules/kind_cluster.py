@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: kind_cluster
 short_description: A kind cluster, present or absent
 description:
-  - Every node mounts the cluster's own state folder, so that the running containers tell whose cluster it is, what it
+  - Every node mounts the cluster's own state folder, so that the running containers show whose cluster it is, what it
     was made from, and whether its creation ended. A cluster of that name without this ownership record is left alone
     and refused.
   - A cluster whose creation was interrupted is removed and made again; stopped nodes are started.
@@ -239,7 +239,7 @@ class Cluster:
             f"--kubeconfig={self.kubeconfig}",
             f"--wait={self._wait_seconds}s",
         ]
-        follow(command, self._tell, env=self._environment)
+        follow(command, self._report, env=self._environment)
         self.wait_for_nodes()
         # Later there are pods of others, whose faults must not keep a run from mending them. Now there are the
         # cluster's own, and whatever starts before its proxy and its DNS fails at first and is backed off.
@@ -271,7 +271,7 @@ class Cluster:
         if self.network_exists():
             run([self._docker, "network", "rm", self.name])
 
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         if text := line.strip():
             self._progress(text)
 

@@ -1,4 +1,4 @@
-"""Debian root file systems: what mmdebstrap is told, and when it is not asked."""
+"""Debian root file systems: what mmdebstrap gets, and when it is not run."""
 
 from __future__ import annotations
 

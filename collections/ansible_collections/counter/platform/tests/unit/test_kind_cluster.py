@@ -1,4 +1,4 @@
-"""Whose cluster it is and what to do about it, told from real containers with kind's label.
+"""Whose cluster it is and what to do about it, seen on real containers with kind's label.
 
 No cluster is made here: the nodes are containers of an image with a shell, which is all that an ownership record needs.
 """
