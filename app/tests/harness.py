@@ -194,7 +194,7 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
 
     def __init__(self, directory: Path, service: "Service") -> None:
         self.port = free_port()
-        variables = {"leave_seconds": 1, "drain_seconds": 5, "answer_seconds": 5, "workers": 1}
+        variables = {"pre_stop_seconds": 1, "drain_seconds": 5, "answer_seconds": 5, "workers": 1}
         as_ansible = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)  # noqa: S701
         text = as_ansible.from_string(self.template.read_text()).render(
             {f"counter_app_{name}": value for name, value in variables.items()}

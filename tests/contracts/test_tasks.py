@@ -43,6 +43,12 @@ def test_no_error_is_ignored(path: Path) -> None:
 
 
 @each_file
+def test_names_of_tasks_are_short(path: Path) -> None:
+    names = [task["name"] for task in tasks_of(path) if "name" in task]
+    assert [name for name in names if len(name) > 60] == []
+
+
+@each_file
 def test_no_shell_and_no_pause(path: Path) -> None:
     # Of tasks, not of everything: a user has a shell too.
     modules = {re.sub(r".*\.", "", key) for task in tasks_of(path) for key in task}

@@ -80,10 +80,10 @@ def test_nothing_switches_verification_off() -> None:
     assert listing.stdout == ""
 
 
-PROGRAMS, ROOTS, BASES, IMAGES, NODE = (
+PROGRAMS, ROOTFS, BASES, IMAGES, NODE = (
     "Compile the node's programs",
-    "Make the Debian roots",
-    "Turn roots into images that others start from",
+    "Build the Debian root file systems",
+    "Build the base images",
     "Build the images of the table",
     "Build the kind node image",
 )
@@ -92,7 +92,7 @@ PROGRAMS, ROOTS, BASES, IMAGES, NODE = (
 @pytest.mark.parametrize(
     ("change", "rebuilt"),
     [
-        ("offline_images_refresh=another-day", {ROOTS, BASES, IMAGES, NODE}),
+        ("offline_images_refresh=another-day", {ROOTFS, BASES, IMAGES, NODE}),
         ('{"offline_images_go_tags": ["grpcnotrace", "another"]}', {PROGRAMS, IMAGES, NODE}),
         ("offline_images_disk_gib=1", set()),
     ],

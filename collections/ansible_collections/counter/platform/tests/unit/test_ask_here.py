@@ -48,29 +48,29 @@ def test_every_module_that_is_asked_can_be(path: Path) -> None:
 
 @pytest.fixture
 def arguments(cache: Path) -> dict[str, Any]:
-    """Return the options of one root."""
-    roots = [{"name": "some-root", "suite": "bookworm", "packages": ["python3"]}]
-    return {"roots": roots, "refresh": "1", "cache": str(cache)}
+    """Return the options of one rootfs."""
+    rootfs = [{"name": "some-rootfs", "suite": "bookworm", "packages": ["python3"]}]
+    return {"rootfs": rootfs, "refresh": "1", "cache": str(cache)}
 
 
 def test_result_that_is_there_starts_nothing(arguments: dict[str, Any], run_module: RunModule) -> None:
-    missing = run_module("debian_roots", arguments, check=True)
-    assert STARTED in ask("debian_roots", arguments), "there was something to do, and nothing was started for it"
+    missing = run_module("debian_rootfs", arguments, check=True)
+    assert STARTED in ask("debian_rootfs", arguments), "there was something to do, and nothing was started for it"
     Path(missing["results"][0]["path"]).parent.mkdir(parents=True)
-    said = ask("debian_roots", arguments)
+    said = ask("debian_rootfs", arguments)
     assert "SUCCESS" in said
     assert missing["results"][0]["path"] in said
-    assert STARTED in ask("debian_roots", arguments | {"refresh": "2"}), "another input is another result"
+    assert STARTED in ask("debian_rootfs", arguments | {"refresh": "2"}), "another input is another result"
 
 
 def test_check_mode_starts_nothing(arguments: dict[str, Any], cache: Path) -> None:
-    assert "CHANGED" in ask("debian_roots", arguments, "--check")
+    assert "CHANGED" in ask("debian_rootfs", arguments, "--check")
     assert not cache.exists()
 
 
 def test_options_are_checked_as_the_module_would(arguments: dict[str, Any]) -> None:
-    assert "Unsupported parameters" in ask("debian_roots", arguments | {"root": "one too many"})
-    assert "missing required arguments: refresh" in ask("debian_roots", {"roots": [], "cache": arguments["cache"]})
+    assert "Unsupported parameters" in ask("debian_rootfs", arguments | {"root": "one too many"})
+    assert "missing required arguments: refresh" in ask("debian_rootfs", {"rootfs": [], "cache": arguments["cache"]})
 
 
 def test_error_is_left_to_the_module(docker: Docker) -> None:

@@ -1,4 +1,4 @@
-"""Debian roots: what mmdebstrap is told, and when it is not asked."""
+"""Debian root file systems: what mmdebstrap gets, and when it is not run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors
-from ansible_collections.counter.platform.plugins.modules.debian_roots import KEYRING, preferences, sources
+from ansible_collections.counter.platform.plugins.modules.debian_rootfs import KEYRING, preferences, sources
 from ansible_collections.counter.platform.tests.unit.support import RunModule, alone
 
 ARCHIVE = {"main": "http://m/debian", "security": "http://s/debian-security"}
@@ -20,13 +20,13 @@ needs_mmdebstrap = pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason
 
 @pytest.fixture
 def make(run_module: RunModule) -> RunModule:
-    """Run the module for one root, and return what it says of that one."""
-    return alone(run_module, "debian_roots", "roots", common=("refresh", "cache"))
+    """Run the module for one rootfs, and return what it says of that one."""
+    return alone(run_module, "debian_rootfs", "rootfs", common=("refresh", "cache"))
 
 
 @pytest.fixture
 def arguments(cache: Path) -> dict[str, Any]:
-    return {"name": "root", "suite": "bookworm", "packages": ["dash"], "refresh": "1", "cache": str(cache)}
+    return {"name": "unit", "suite": "bookworm", "packages": ["dash"], "refresh": "1", "cache": str(cache)}
 
 
 def test_sources_have_updates_and_security() -> None:
@@ -110,7 +110,7 @@ def test_apt_follows_the_preferences(tmp_path: Path) -> None:
 def test_check_mode_says_what_the_next_run_would_do(make: RunModule, arguments: dict[str, Any]) -> None:
     first = make(arguments, check=True)
     assert first["changed"]
-    assert first["path"].endswith(f"/root/{first['key']}/root.tar")
+    assert first["path"].endswith(f"/unit/{first['key']}/root.tar")
     assert not Path(arguments["cache"]).exists()
     # A result that is there, as another machine's cache brings it: nothing is made, and no mmdebstrap is needed.
     Path(first["path"]).parent.mkdir(parents=True)
@@ -129,7 +129,7 @@ def test_check_mode_says_what_the_next_run_would_do(make: RunModule, arguments: 
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_another_input_is_another_root(make: RunModule, arguments: dict[str, Any], change: dict[str, Any]) -> None:
+def test_another_input_is_another_rootfs(make: RunModule, arguments: dict[str, Any], change: dict[str, Any]) -> None:
     before = make(arguments, check=True)
     after = make({**arguments, **change}, check=True)
     assert after["key"] != before["key"]
@@ -139,7 +139,7 @@ def test_another_input_is_another_root(make: RunModule, arguments: dict[str, Any
 def test_a_suite_that_does_not_exist(make: RunModule, arguments: dict[str, Any]) -> None:
     result = make({**arguments, "suite": "counter-unit"})
     assert result["failed"]
-    assert result["msg"].startswith("cannot make the Debian root root: mmdebstrap ")
+    assert result["msg"].startswith("cannot make the Debian rootfs unit: mmdebstrap ")
     assert "counter-unit" in result["msg"].splitlines()[-1] or "counter-unit Release" in result["msg"]
     assert make({**arguments, "suite": "counter-unit"}, check=True)["changed"]
 
@@ -150,4 +150,4 @@ def test_a_machine_without_mmdebstrap(make: RunModule, arguments: dict[str, Any]
     for program in ("apt-get", "dpkg"):
         (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
     result = make(arguments, env={"PATH": str(tmp_path / "bin")})
-    assert result["msg"] == "cannot make the Debian root root: mmdebstrap cannot be run: No such file or directory"
+    assert result["msg"] == "cannot make the Debian rootfs unit: mmdebstrap cannot be run: No such file or directory"

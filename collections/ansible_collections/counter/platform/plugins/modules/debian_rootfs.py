@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: debian_roots
-short_description: Make Debian roots as tars, in a content-addressed cache
+module: debian_rootfs
+short_description: Make Debian root file systems as tars, in a content-addressed cache
 description:
   - Runs mmdebstrap against the mirrors that the machine's own apt is set up with; every package is checked against
     the release's signature.
   - Each result is named by the hash of its options. Newer packages come in when O(refresh) changes, so that a
     build never differs from the one before it for a reason that nobody gave.
 options:
-  roots:
-    description: The roots.
+  rootfs:
+    description: The root file systems.
     type: list
     elements: dict
     required: true
@@ -38,12 +38,12 @@ options:
         type: dict
         default: {}
       remove:
-        description: Paths to delete at the end, relative to the root; shell patterns.
+        description: Paths to delete at the end, relative to the rootfs; shell patterns.
         type: list
         elements: str
         default: []
   refresh:
-    description: Any text; another one makes the roots anew from the packages of the day.
+    description: Any text; another one makes each rootfs anew from the packages of the day.
     type: str
     required: true
   check_valid_until:
@@ -58,9 +58,9 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Make the root that the service's image starts from
-  counter.platform.debian_roots:
-    roots:
+- name: Build the rootfs of the service's base image
+  counter.platform.debian_rootfs:
+    rootfs:
       - name: python-root
         suite: bookworm
         packages: [python3-minimal, ca-certificates]
@@ -70,7 +70,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: The roots, in the order in which they were given.
+  description: The root file systems, in the order in which they were given.
   returned: always
   type: list
   elements: dict
@@ -79,7 +79,7 @@ results:
       description: Name of the result in the cache.
       type: str
     path:
-      description: The root as a tar file.
+      description: The rootfs as a tar file.
       type: str
     key:
       description: Hash of the inputs.
@@ -131,13 +131,13 @@ def preferences(newer: dict[str, list[str]]) -> str:
     return "\n".join(blocks)
 
 
-def bootstrap(root: dict[str, Any], folder: Path, progress: Progress, *, check_valid_until: bool) -> None:
-    """Make one of the option ``roots`` as ``folder/root.tar``. Raises :class:`CommandError` when mmdebstrap fails."""
+def bootstrap(rootfs: dict[str, Any], folder: Path, progress: Progress, *, check_valid_until: bool) -> None:
+    """Make one of the option ``rootfs`` as ``folder/root.tar``. Raises :class:`CommandError` when mmdebstrap fails."""
     progress("reading package lists")
-    (folder / "preferences").write_text(preferences(root["newer"]))
-    listed = sources(root["suite"], list(root["newer"]), mirrors())
+    (folder / "preferences").write_text(preferences(rootfs["newer"]))
+    listed = sources(rootfs["suite"], list(rootfs["newer"]), mirrors())
     (folder / "sources.list").write_text("".join(f"{line}\n" for line in listed))
-    wanted = [*root["packages"], *(package for packages in root["newer"].values() for package in packages)]
+    wanted = [*rootfs["packages"], *(package for packages in rootfs["newer"].values() for package in packages)]
     command = [
         "mmdebstrap",
         "--variant=essential",
@@ -147,9 +147,9 @@ def bootstrap(root: dict[str, Any], folder: Path, progress: Progress, *, check_v
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         '--aptopt=Acquire::Retries "3"',
         f"--setup-hook=copy-in {folder}/preferences /etc/apt/preferences.d/",
-        # `:?` ends the hook should the root ever be empty: the path must never be one of this machine's.
-        *(f'--customize-hook=rm -rf "${{1:?}}"/{path}' for path in removals(root)),
-        root["suite"],
+        # `:?` ends the hook should the rootfs ever be empty: the path must never be one of this machine's.
+        *(f'--customize-hook=rm -rf "${{1:?}}"/{path}' for path in removals(rootfs)),
+        rootfs["suite"],
         str(folder / "root.tar"),
         str(folder / "sources.list"),
     ]
@@ -160,13 +160,13 @@ def bootstrap(root: dict[str, Any], folder: Path, progress: Progress, *, check_v
     (folder / "sources.list").unlink()
 
 
-def removals(root: dict[str, Any]) -> list[str]:
-    """Return the paths that are deleted from a root at the end."""
-    return [*LEFT_OVER, *root["remove"]]
+def removals(rootfs: dict[str, Any]) -> list[str]:
+    """Return the paths that are deleted from a rootfs at the end."""
+    return [*LEFT_OVER, *rootfs["remove"]]
 
 
 ARGUMENTS: dict[str, Any] = {
-    "roots": {
+    "rootfs": {
         "type": "list",
         "elements": "dict",
         "required": True,
@@ -185,27 +185,27 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    """Make the roots that the cache lacks, and return what RETURN says of all.
+    """Make what the cache lacks, and return what RETURN says of all.
 
     When one cannot be made: ``failed``, ``msg`` with its name, and the ``results`` before it.
     """
     cache = Path(params["cache"])
     store = ArtifactStore(cache)
     results: list[dict[str, Any]] = []
-    for root in params["roots"]:
-        name: str = root["name"]
-        inputs = {option: root[option] for option in ("suite", "packages", "newer")}
-        key = digest_of({**inputs, "refresh": params["refresh"], "remove": removals(root)})
+    for rootfs in params["rootfs"]:
+        name: str = rootfs["name"]
+        inputs = {option: rootfs[option] for option in ("suite", "packages", "newer")}
+        key = digest_of({**inputs, "refresh": params["refresh"], "remove": removals(rootfs)})
         make = partial(
             bootstrap,
-            root,
-            progress=Progress(cache, f"Debian root {name}"),
+            rootfs,
+            progress=Progress(cache, f"Debian rootfs {name}"),
             check_valid_until=params["check_valid_until"],
         )
         try:
             changed = store.ensure(name, key, make, check_mode=check_mode)
         except (CommandError, OSError) as error:
-            return {"failed": True, "msg": f"cannot make the Debian root {name}: {error}", "results": results}
+            return {"failed": True, "msg": f"cannot make the Debian rootfs {name}: {error}", "results": results}
         results.append({"name": name, "path": str(store.path(name, key) / "root.tar"), "key": key, "changed": changed})
     return {"changed": any(result["changed"] for result in results), "results": results}
 

@@ -1,6 +1,6 @@
 # Copyright: counter-platform contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The module debian_roots is asked before it is started."""
+"""The module debian_rootfs is asked before it is started."""
 
 from __future__ import annotations
 
