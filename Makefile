@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
 
-.PHONY: help up check run down venv test soak lint
+.PHONY: help up check run down venv test soak lint docs
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -52,6 +52,10 @@ test: venv ## Prove everything in a throwaway machine, beside whatever runs here
 
 soak: venv ## Prove at length what `test` proves in short (JOBS=...)
 	@cd tests && python -m tools.throwaway soak $(JOBS)
+
+docs: venv ## Write the tables of variables in the READMEs anew
+	@for role in roles/*; do aar-doc --output-template .config/aar-doc/readme.j2 "$$role" markdown; done
+	cd tests && python -m tools.terraform_docs --write
 
 lint: venv ## Style, types and the roles' production profile
 	ruff check .

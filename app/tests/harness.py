@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 
 import jinja2
 import pytest
+from lib.interface import PUBLIC_PATHS
 from lib.load import Load
 from lib.network import free_port
 from lib.wait import wait_for
@@ -197,7 +198,7 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
         variables = {"pre_stop_seconds": 1, "drain_seconds": 5, "answer_seconds": 5, "workers": 1}
         as_ansible = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)  # noqa: S701
         text = as_ansible.from_string(self.template.read_text()).render(
-            {f"counter_app_{name}": value for name, value in variables.items()}
+            {f"counter_app_{name}": value for name, value in variables.items()}, _counter_app_paths=PUBLIC_PATHS
         )
         for pods, here in (
             ("bind :9000", f"bind 127.0.0.1:{self.port}"),

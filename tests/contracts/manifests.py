@@ -19,6 +19,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
 from contracts.project import COMMON
+from lib.interface import PUBLIC_PATHS
 from lib.paths import ROOT
 
 Object = dict[str, Any]
@@ -294,7 +295,7 @@ def check_proxy(objects: list[Object]) -> None:
     """The proxy drops nothing, delays nothing, waits for a bounded time, and sends no request twice."""
     lines = proxy_lines(objects)
     rules = [line for line in lines if re.match(r"(http|tcp)-(request|response)|use-service|filter|use_backend", line)]
-    paths = "{ path / /healthz /readyz /version /openapi.json }"
+    paths = f"{{ path {' '.join(PUBLIC_PATHS)} }}"
     not_found = 'content-type application/json string \'{"title": "Not found"}\''
     assert rules == [
         f"http-request return status 404 {not_found} unless {paths}",

@@ -26,6 +26,7 @@ from contracts.manifests import (
     with_fault,
 )
 from contracts.project import INVENTORIES, ROLES, load, tasks_in
+from lib.interface import PUBLIC_PATHS
 from lib.paths import ROOT
 
 ENVIRONMENTS = [path.name for path in INVENTORIES]
@@ -276,8 +277,8 @@ FAULTS: dict[str, tuple[str, Change, Check]] = {
         PROXY_CONFIG,
         replace_line(
             HAPROXY_CFG,
-            f"{NOT_FOUND} unless {{ path / /healthz /readyz /version /openapi.json }}",
-            f"{NOT_FOUND} unless {{ path / /metrics /healthz /readyz /version /openapi.json }}",
+            f"{NOT_FOUND} unless {{ path {' '.join(PUBLIC_PATHS)} }}",
+            f"{NOT_FOUND} unless {{ path {' '.join([*PUBLIC_PATHS, '/metrics'])} }}",
         ),
         manifests.check_proxy,
     ),

@@ -82,7 +82,7 @@ SUITES: dict[str, Steps] = {
             [SITE, of_molecule("container_engine")],
             [
                 UNIT,
-                *(of_molecule(name) for name in ("offline_images", "counter_image", "loki_instance")),
+                *(of_molecule(name) for name in ("platform", "offline_images", "counter_image", "loki_instance")),
                 of_molecule("kind_cluster", keeps=True),
             ],
         ],
