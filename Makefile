@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
 
-.PHONY: help up check run down venv bump outdated test soak lint
+.PHONY: help up check run down venv bump outdated test soak lint docs
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -47,18 +47,22 @@ venv: .venv/synced ## The controller's tools, as locked
 	.venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python .venv/requirements.txt
 	touch $@
 
-bump: venv ## Bring one version to another: WHAT=kubernetes TO=v1.36.3
+bump: venv ## Bring one version to another: WHAT=kubernetes TO=vX.Y.Z
 	@(cd tests && PYTHONPATH=../collections python -m tools.versions bump '$(WHAT)' '$(TO)')
-	python tests/role_docs.py --write
+	$(MAKE) --no-print-directory docs
 
 outdated: venv ## List what is newer on the package mirrors
 	@cd tests && PYTHONPATH=../collections python -m tools.versions outdated
 
 test: venv ## Prove everything in a throwaway machine, beside whatever runs here (JOBS=...)
-	@python tests/throwaway.py test $(JOBS)
+	@cd tests && python -m tools.throwaway test $(JOBS)
 
 soak: venv ## Prove at length what `test` proves in short (JOBS=...)
-	@python tests/throwaway.py soak $(JOBS)
+	@cd tests && python -m tools.throwaway soak $(JOBS)
+
+docs: venv ## Write the tables of variables in the READMEs anew
+	@for role in roles/*; do aar-doc --output-template .config/aar-doc/readme.j2 "$$role" markdown; done
+	cd tests && python -m tools.terraform_docs --write
 
 lint: venv ## Style, types and the roles' production profile
 	ruff check .

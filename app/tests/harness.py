@@ -1,6 +1,5 @@
-"""Starts real services and real stores, and loads them."""
+"""Starts real services, proxies and stores."""
 
-import asyncio
 import http.client
 import json
 import os
@@ -11,45 +10,22 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import jinja2
 import pytest
-import uvloop
+from lib.interface import PUBLIC_PATHS
+from lib.load import Load
+from lib.network import free_port
+from lib.wait import wait_for
 
 PATIENCE = 20.0  # seconds; only a broken service gets near it
 PROXY_PATIENCE = 2  # seconds, instead of ten, that the proxy waits for a request
 # For services that other tests trace already: tracing every line would triple the time, and shows nothing new.
 UNTRACED = {"COVERAGE_PROCESS_CONFIG": ""}
-
-
-class NotExactError(AssertionError):
-    """The answers are not 1..N, each once."""
-
-
-def assert_exact(values: list[int], total: int) -> None:
-    """Fail unless the values are 1..total, each exactly once, in any order."""
-    repeated = [value for value, times in Counter(values).items() if times > 1]
-    missing = set(range(1, total + 1)) - set(values)
-    extra = set(values) - set(range(1, total + 1))
-    if repeated or missing or extra:
-        raise NotExactError(f"{len(repeated)} repeated, {len(missing)} missing, {len(extra)} out of range")
-
-
-def wait_for(condition: Any, what: str, patience: float = PATIENCE) -> Any:
-    """Return the first true value of ``condition()``."""
-    end = time.monotonic() + patience
-    while True:
-        if value := condition():
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {patience} s: {what}")
-        time.sleep(0.02)
 
 
 @dataclass
@@ -102,6 +78,17 @@ class Http:
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process has in its resident set (proc(5): smaps_rollup)."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Rss:"))
+
+
+def open_files(pid: int) -> list[Path]:
+    """Return a link for each file, pipe and socket that a process has open (proc(5): fd)."""
+    return list(Path(f"/proc/{pid}/fd").iterdir())
+
+
 class Service(Http, AbstractContextManager["Service"]):
     """The service as its own process on a free loopback port.
 
@@ -137,7 +124,7 @@ class Service(Http, AbstractContextManager["Service"]):
                 stdout=log,
                 stderr=log,
             )
-        self.port = wait_for(self._listening, "the service listens")
+        self.port = wait_for("the service listens", self._listening)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -185,7 +172,7 @@ class Service(Http, AbstractContextManager["Service"]):
         def lines() -> list[dict[str, Any]]:
             return [line for line in self.logs() if line["logger"] == "counter.request"]
 
-        wait_for(lambda: len(lines()) >= number, f"{number} lines of requests")
+        wait_for(f"{number} lines of requests", lambda: len(lines()) >= number)
         return lines()
 
     def workers(self) -> list[int]:
@@ -208,10 +195,10 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
 
     def __init__(self, directory: Path, service: "Service") -> None:
         self.port = free_port()
-        variables = {"leave_seconds": 1, "drain_seconds": 5, "answer_seconds": 5, "workers": 1}
+        variables = {"pre_stop_seconds": 1, "drain_seconds": 5, "answer_seconds": 5, "workers": 1}
         as_ansible = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)  # noqa: S701
         text = as_ansible.from_string(self.template.read_text()).render(
-            {f"counter_app_{name}": value for name, value in variables.items()}
+            {f"counter_app_{name}": value for name, value in variables.items()}, _counter_app_paths=PUBLIC_PATHS
         )
         for pods, here in (
             ("bind :9000", f"bind 127.0.0.1:{self.port}"),
@@ -229,7 +216,7 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
         assert self.binary is not None
         with self._log.open("wb") as log:
             self._process = subprocess.Popen([self.binary, "-db", "-f", self._config], stdout=log, stderr=log)
-        wait_for(lambda: self._process.poll() or self.try_get("/healthz"), "the proxy answers")
+        wait_for("the proxy answers", lambda: self._process.poll() or self.try_get("/healthz"))
         assert self._process.poll() is None, self._log.read_text()
         return self
 
@@ -241,100 +228,29 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
 needs_proxy = pytest.mark.skipif(Proxy.binary is None, reason="haproxy is not installed")
 
 
-@dataclass
-class Load:
-    """What a group of keep-alive clients got."""
+def check_killed_workers(service: Service, workers: int) -> None:
+    """Kill all workers under load; fail unless others answer within a second and no number is given twice.
 
-    values: list[int] = field(default_factory=list)
-    statuses: Counter[int] = field(default_factory=Counter)
-    broken: int = 0
-
-
-_LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)", re.IGNORECASE)
-_CLOSES = re.compile(rb"\r\nconnection: close", re.IGNORECASE)
-
-
-class _Connection(asyncio.Protocol):
-    """Sends ``left`` requests one after the other; ``ended`` gets the number it could not send."""
-
-    def __init__(self, left: int, load: Load) -> None:
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._left = left
-        self._load = load
-        self._received = b""
-        self._waiting = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own are not of that class
-        self._send()
-
-    def _send(self) -> None:
-        self._left -= 1
-        self._waiting = True
-        self._transport.write(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        length = _LENGTH.search(head)
-        if not end or length is None or len(body) < int(length[1]):
-            return
-        if not self._waiting or len(body) > int(length[1]):
-            self.ended.set_exception(AssertionError("more than one answer to a request"))
-            self._transport.abort()
-            return
-        self._waiting = False
-        self._received = b""
-        status = int(head[9:12])
-        self._load.statuses[status] += 1
-        if status == 200:
-            self._load.values.append(json.loads(body)["count"])
-        if _CLOSES.search(head) or not self._left:
-            self._transport.close()
-        else:
-            self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        # Not sent again: the increment may have happened.
-        self._load.broken += self._waiting
-        if not self.ended.done():
-            self.ended.set_result(self._left)
-
-
-async def _client(port: int, requests: int, load: Load) -> None:
-    loop = asyncio.get_running_loop()
-    while requests:
-        connection = _Connection(requests, load)
-        try:
-            await loop.create_connection(lambda c=connection: c, "127.0.0.1", port)  # type: ignore[misc]
-        except OSError:
-            load.broken += 1
-            requests -= 1
-            await asyncio.sleep(0.01)
-        else:
-            requests = await connection.ended
-
-
-async def _clients(ports: list[int], clients: int, requests: int) -> Load:
-    load = Load()
-    # A thousandth of a second each, where a tenth of that is usual.
-    async with asyncio.timeout(PATIENCE + clients * requests / 1000), asyncio.TaskGroup() as group:
-        for number in range(clients):
-            group.create_task(_client(ports[number % len(ports)], requests, load))
-    return load
-
-
-def load(services: "Http | Sequence[Http]", clients: int = 32, requests: int = 200) -> Load:
-    """Send ``clients`` x ``requests`` requests, the clients spread over the services."""
-    ports = [one.port for one in ([services] if isinstance(services, Http) else services)]
-    return uvloop.run(_clients(ports, clients, requests))
-
-
-def free_port() -> int:
-    """A port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    Args:
+        service: one whose store outlives its workers.
+        workers: how many it has.
+    """
+    with Load(service.port, clients=16).running() as load:
+        wait_for("load", lambda: len(load.values) > 500)
+        killed = time.monotonic()
+        for worker in service.workers():
+            os.kill(worker, signal.SIGKILL)
+        wait_for("service back", lambda: service.try_get("/readyz"))
+        back = time.monotonic() - killed
+        before = len(load.values)
+        wait_for("load on the new workers", lambda: len(load.values) > before + 500)
+    last = service.request().json["count"]
+    wait_for("as many workers as before", lambda: len(service.workers()) == workers)
+    assert back < 1
+    assert load.unanswered > 0, "the workers died outside the load"
+    assert len(load.values) == len(set(load.values)), "a number was given twice"
+    # One may be lost with the worker that had it; no more than one for each request that got no answer.
+    assert len(load.values) < last <= len(load.values) + load.unanswered + 1
 
 
 class Valkey(AbstractContextManager["Valkey"]):
@@ -363,7 +279,7 @@ class Valkey(AbstractContextManager["Valkey"]):
         self.process = subprocess.Popen(
             [self.binary, "--port", str(self.port), *quiet, *self._options], cwd=self._directory
         )
-        wait_for(self._answers, "the store answers")
+        wait_for("the store answers", self._answers)
 
     def _answers(self) -> bool:
         try:

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from lib.load import Load
+from lib.wait import wait_for
 
-from tests.harness import PATIENCE, UNTRACED, Http, Proxy, Service, answer_on, load, needs_proxy, wait_for
+from tests.harness import PATIENCE, UNTRACED, Http, Proxy, Service, answer_on, needs_proxy, open_files, resident
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -31,15 +33,14 @@ def all_of(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def resident(service: Service) -> int:
+def memory(service: Service) -> int:
     """Bytes of memory of all workers."""
-    statm = (Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in service.workers())
-    return sum(map(int, statm)) * resource.getpagesize()
+    return sum(map(resident, service.workers()))
 
 
 def test_a_large_body_is_neither_read_nor_kept(tmp_path: Path) -> None:
     with Service(tmp_path) as service, ExitStack() as stack:
-        before = resident(service)
+        before = memory(service)
         greedy = []
         for _ in range(20):
             connection = connect(stack, service, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
@@ -51,7 +52,7 @@ def test_a_large_body_is_neither_read_nor_kept(tmp_path: Path) -> None:
                 pass
             greedy.append(connection)
         assert service.request("/").json["count"] == 1
-        assert resident(service) - before < 20_000_000
+        assert memory(service) - before < 20_000_000
 
 
 @pytest.mark.parametrize(
@@ -103,10 +104,6 @@ def test_more_connections_than_allowed(tmp_path: Path) -> None:
         assert service.request("/").json["count"] == 20
 
 
-def _files(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
 @pytest.mark.parametrize("wanted", [1000, pytest.param(10_000, marks=pytest.mark.soak)])
 def test_idle_connections(tmp_path: Path, wanted: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -115,7 +112,7 @@ def test_idle_connections(tmp_path: Path, wanted: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 400), hard))
     env = {"COUNTER_MAX_CONNECTIONS": str(count + 20), "COUNTER_KEEPALIVE_SECONDS": "600", **UNTRACED}
     with Service(tmp_path, **env) as service, ExitStack() as stack:
-        before = resident(service)
+        before = memory(service)
         (worker,) = service.workers()
         idle: list[socket.socket] = []
         while len(idle) < count:
@@ -125,18 +122,18 @@ def test_idle_connections(tmp_path: Path, wanted: int) -> None:
             # Half of them will never have asked for anything.
             idle.extend(connect(stack, service, GET if n % 2 else b"") for n in range(min(1000, count - len(idle))))
             os.kill(worker, signal.SIGCONT)
-            wait_for(lambda: _files(worker) > len(idle), "connections taken")
+            wait_for("connections taken", lambda: len(open_files(worker)) > len(idle))
         for connection in idle[1::2]:
             assert answer_on(connection).status == 200
         start = time.monotonic()
-        got = load(service, 10, 100)
+        got = Load(service.port, clients=10).run(100)
         assert got.statuses == {200: 1000}
         assert time.monotonic() - start < PATIENCE
-        assert (resident(service) - before) / count < 20_000, "bytes per connection"
+        assert (memory(service) - before) / count < 20_000, "bytes per connection"
         # All of them are still there, and the first one can ask.
         idle[0].sendall(GET)
         assert answer_on(idle[0]).json["count"] == count // 2 + 1001
-        assert _files(worker) > count
+        assert len(open_files(worker)) > count
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if count < wanted:
         pytest.skip(f"passed with {count} connections; {wanted} need a higher limit of open files")

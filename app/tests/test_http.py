@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from counter import __version__
+from lib.load import Load
+from lib.wait import wait_for
 
-from tests.harness import PATIENCE, Service, load, wait_for
+from tests.harness import PATIENCE, Service, open_files
 
 
 def test_one_version() -> None:
@@ -55,7 +57,7 @@ def test_no_wait_in_the_path_of_a_request(tmp_path: Path, module: tuple[str, ...
 def test_request_id(service: Service, sent: str, kept: bool) -> None:
     got = service.request("/", X_Request_ID=sent).headers["x-request-id"]
     other = service.request("/").headers["x-request-id"]
-    wait_for(lambda: other in [line["request_id"] for line in service.logged(2)], "the line of the request")
+    wait_for("the line of the request", lambda: other in [line["request_id"] for line in service.logged(2)])
     logged = [line["request_id"] for line in service.logged(2)][-2:]
     assert (got == sent) is kept
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", got)
@@ -98,8 +100,8 @@ def test_a_lost_log_reader_fails_no_request(tmp_path: Path) -> None:
         assert service.metrics()["counter_log_lines_lost_total"] == 3
 
 
-def _open_files(service: Service) -> list[int]:
-    return [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in service.workers()]
+def _files(service: Service) -> list[int]:
+    return [len(open_files(pid)) for pid in service.workers()]
 
 
 def _answering(service: Service) -> set[int]:
@@ -108,9 +110,9 @@ def _answering(service: Service) -> set[int]:
 
 def test_metrics_sum_over_workers(tmp_path: Path) -> None:
     with Service(tmp_path, COUNTER_WORKERS="2") as service:
-        files = _open_files(service)
-        got = load(service, 32, 50)
-        wait_for(lambda: service.request("/version") and len(_answering(service)) == 2, "both workers answered")
+        files = _files(service)
+        got = Load(service.port, clients=32).run(50)
+        wait_for("both workers answered", lambda: service.request("/version") and len(_answering(service)) == 2)
         service.request("/missing")
         service.request("/", "HEAD")
         service.request("/", "PROPFIND")
@@ -124,7 +126,7 @@ def test_metrics_sum_over_workers(tmp_path: Path) -> None:
             assert metrics['counter_request_duration_seconds_bucket{le="+Inf",route="/"}'] == 1602
             assert 0 < metrics['counter_request_duration_seconds_sum{route="/"}'] < 60
             assert metrics["counter_worker_starts_total"] == metrics["counter_workers"] == 2
-        wait_for(lambda: _open_files(service) == files, "as many open files as before")
+        wait_for("as many open files as before", lambda: _files(service) == files)
 
 
 def test_label_values_are_closed_sets(tmp_path: Path) -> None:

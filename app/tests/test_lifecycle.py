@@ -15,8 +15,9 @@ import pytest
 from counter.config import ConfigError, load
 from hypothesis import given
 from hypothesis import strategies as st
+from lib.wait import wait_for
 
-from tests.harness import PATIENCE, Answer, Service, answer_on, wait_for
+from tests.harness import PATIENCE, Answer, Service, answer_on
 
 NAMES = [
     "BIND",
@@ -156,7 +157,9 @@ def test_readiness_fails_first(tmp_path: Path, workers: str) -> None:
     with Service(tmp_path, COUNTER_DRAIN_SECONDS="1", COUNTER_WORKERS=workers) as service:
         assert service.request("/readyz").status == 200
         service.process.terminate()
-        refused = wait_for(lambda: (answer := service.request("/readyz")).status == 503 and answer, "not ready", 0.5)
+        refused = wait_for(
+            "not ready", lambda: answer if (answer := service.request("/readyz")).status == 503 else None, 0.5
+        )
         assert refused.json["title"] == "Draining"
         assert service.request("/healthz").status == 200
         counted = service.request("/")
@@ -184,7 +187,7 @@ def test_a_request_that_never_arrives_in_full_does_not_hold_up_the_stop(tmp_path
         socket.create_connection(("127.0.0.1", service.port), PATIENCE) as stuck,
     ):
         stuck.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
-        wait_for(lambda: service.request("/healthz").status == 200, "the worker has seen it")
+        wait_for("the worker has seen it", lambda: service.request("/healthz").status == 200)
         service.process.terminate()
         assert service.process.wait(PATIENCE) == 0
         messages = [line["message"] for line in service.logs()]
@@ -197,7 +200,7 @@ def test_workers_end_with_a_master_that_was_killed(tmp_path: Path) -> None:
         workers = service.workers()
         service.process.kill()
         service.process.wait(PATIENCE)
-        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the workers are gone")
+        wait_for("the workers are gone", lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from lib.load import Load
 
-from tests.harness import PATIENCE, PROXY_PATIENCE, UNTRACED, Proxy, Service, load, needs_proxy
-from tests.test_hostile import GET, all_of, connect, resident
+from tests.harness import PATIENCE, PROXY_PATIENCE, UNTRACED, Proxy, Service, needs_proxy
+from tests.test_hostile import GET, all_of, connect, memory
 
 pytestmark = needs_proxy
 
@@ -39,7 +40,7 @@ def test_slow_clients(pair: tuple[Service, Proxy]) -> None:
         start = time.monotonic()
         slow = {data: [connect(stack, proxy, data) for _ in range(20)] for data in begun}
         trickle = connect(stack, proxy)
-        assert load(proxy, 8, 50).statuses == {200: 400}
+        assert Load(proxy.port, clients=8).run(50).statuses == {200: 400}
         with pytest.raises(OSError, match=r"reset|Broken pipe"):
             _send(trickle, [GET[number % 16 : number % 16 + 1] for number in range(1000)], 0.1)
         for data, connections in slow.items():
@@ -53,21 +54,21 @@ def test_slow_clients(pair: tuple[Service, Proxy]) -> None:
 @pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: "])
 def test_heads_that_are_too_large_do_not_arrive(pair: tuple[Service, Proxy], begun: bytes) -> None:
     service, proxy = pair
-    before = resident(service)
+    before = memory(service)
     with ExitStack() as stack:
         for _ in range(20):
             connection = connect(stack, proxy)
             with pytest.raises(OSError, match=r"reset|Broken pipe"):
                 _send(connection, [begun, *[b"x" * 100_000] * 100], 0.001)
-    assert resident(service) - before < 1_000_000
+    assert memory(service) - before < 1_000_000
     assert [line for line in service.logs() if line["level"] == "warning"] == []
 
 
 def test_more_requests_than_the_service_takes(tmp_path: Path) -> None:
     with Service(tmp_path, "tests.planted", "slow", **UNTRACED) as service, Proxy(tmp_path, service) as proxy:
-        got = load(proxy, 1000, 1)
+        got = Load(proxy.port, clients=1000).run(1)
         # What waits for longer than a second is turned away; how many that are, the service's speed says.
         assert got.statuses == {200: 900, 503: 100}
-        assert got.broken == 0
+        assert got.unanswered == 0
         assert [line for line in service.logs() if line["level"] == "warning"] == []
         assert service.request("/").json["count"] == 901

@@ -2,15 +2,15 @@
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from lib.load import Load
+from lib.wait import wait_for
 
-from tests.harness import UNTRACED, Load, Service, Valkey, assert_exact, load, needs_valkey, wait_for
+from tests.harness import UNTRACED, Service, Valkey, check_killed_workers, needs_valkey, open_files, resident
 
 CLIENTS = 64
 sizes = pytest.mark.parametrize("requests", [100, pytest.param(2000, marks=pytest.mark.soak)])
@@ -31,15 +31,14 @@ def _until_certain(run: Callable[[], Load]) -> Load:
 
 def _check(got: Load, requests: int) -> None:
     assert got.statuses == {200: CLIENTS * requests}
-    assert got.broken == 0
-    assert_exact(got.values, CLIENTS * requests)
+    got.check_exact(first=1)
 
 
 @sizes
 @pytest.mark.parametrize("workers", ["1", "2", "4"])
 def test_page(tmp_path: Path, workers: str, requests: int) -> None:
     with Service(tmp_path, COUNTER_WORKERS=workers, **UNTRACED) as service:
-        _check(load(service, CLIENTS, requests), requests)
+        _check(Load(service.port, clients=CLIENTS).run(requests), requests)
 
 
 @needs_valkey
@@ -51,7 +50,7 @@ def test_valkey(tmp_path: Path, workers: str, requests: int) -> None:
             Valkey(tmp_path) as store,
             Service(tmp_path, COUNTER_WORKERS=workers, **store.env, **UNTRACED) as service,
         ):
-            return load(service, CLIENTS, requests)
+            return Load(service.port, clients=CLIENTS).run(requests)
 
     _check(_until_certain(run), requests)
 
@@ -62,20 +61,14 @@ def test_valkey_over_three_pods(tmp_path: Path, requests: int) -> None:
     def run() -> Load:
         with Valkey(tmp_path) as store, ExitStack() as stack:
             pods = [stack.enter_context(Service(tmp_path, **store.env, **UNTRACED)) for _ in range(3)]
-            return load(pods, CLIENTS, requests)
+            return Load(*(pod.port for pod in pods), clients=CLIENTS).run(requests)
 
     _check(_until_certain(run), requests)
 
 
-def _resident(pid: int) -> int:
-    """Bytes of memory that are the process's own; what it shares with others cannot grow by it."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Rss:"))
-
-
 def _files(service: Service, runtime: Path) -> dict[str, list[str] | int]:
     """What the workers have open, apart from sockets, and what the service keeps in memory file systems."""
-    links = (str(link.readlink()) for pid in service.workers() for link in Path(f"/proc/{pid}/fd").iterdir())
+    links = (str(link.readlink()) for pid in service.workers() for link in open_files(pid))
     names = sorted("socket" if name.startswith("socket:") else name for name in links)
     return {"open": names, "runtime": len(list(runtime.iterdir()))}
 
@@ -86,20 +79,20 @@ def test_nothing_grows(tmp_path: Path, requests: int) -> None:
     env = {"COUNTER_WORKERS": "2", "COUNTER_RUNTIME_DIR": str(runtime), **UNTRACED}
     with Service(tmp_path, **env) as service:
         _vary(service, 300)
-        load(service, CLIENTS, 200)
-        wait_for(lambda: _connections(service) == 0, "warm-up is over")
+        Load(service.port, clients=CLIENTS).run(200)
+        wait_for("warm-up is over", lambda: _connections(service) == 0)
         workers = service.workers()
-        memory = {pid: _resident(pid) for pid in workers}
+        memory = {pid: resident(pid) for pid in workers}
         files = _files(service, runtime)
         samples = len(service.metrics())
 
-        got = load(service, CLIENTS, requests // CLIENTS + 1)
+        got = Load(service.port, clients=CLIENTS).run(requests // CLIENTS + 1)
         assert got.statuses[200] >= requests
         _vary(service, 300)
 
-        wait_for(lambda: _connections(service) == 0, "all connections closed")
+        wait_for("all connections closed", lambda: _connections(service) == 0)
         assert service.workers() == workers
-        growth = {pid: _resident(pid) - memory[pid] for pid in workers}
+        growth = {pid: resident(pid) - memory[pid] for pid in workers}
         assert max(growth.values()) < 750_000, growth
         assert _files(service, runtime) == files
         assert len(service.metrics()) <= samples + 1
@@ -130,13 +123,13 @@ def test_worker_restarts_leave_nothing_behind(tmp_path: Path, times: int) -> Non
             for pid in service.workers():
                 os.kill(pid, signal.SIGKILL)
             wait_for(
-                lambda: service.try_get("/healthz") and service.metrics()["counter_worker_starts_total"] == starts + 2,
                 "new workers",
+                lambda: service.try_get("/healthz") and service.metrics()["counter_worker_starts_total"] == starts + 2,
             )
 
         def master() -> tuple[int, int, int]:
             pid = service.process.pid
-            return len(list(Path(f"/proc/{pid}/fd").iterdir())), len(list(runtime.iterdir())), _resident(pid)
+            return len(open_files(pid)), len(list(runtime.iterdir())), resident(pid)
 
         kill_all()
         files, runtimes, memory = master()
@@ -153,20 +146,4 @@ def test_worker_restarts_leave_nothing_behind(tmp_path: Path, times: int) -> Non
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_workers_with_valkey(tmp_path: Path, workers: int) -> None:
     with Valkey(tmp_path) as store, Service(tmp_path, COUNTER_WORKERS=str(workers), **store.env, **UNTRACED) as service:
-        loads: list[Load] = []
-        thread = threading.Thread(target=lambda: loads.append(load(service, 16, 300)))
-        thread.start()
-        wait_for(lambda: service.metrics()['counter_request_duration_seconds_count{route="/"}'] > 300, "load")
-        killed = time.monotonic()
-        for pid in service.workers():
-            os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: service.try_get("/readyz"), "service back")
-        back = time.monotonic() - killed
-        thread.join()
-        last = service.request().json["count"]
-        wait_for(lambda: len(service.workers()) == workers, "as many workers as before")
-    (got,) = loads
-    assert back < 1
-    assert got.broken > 0, "the workers died outside the load"
-    assert len(got.values) == len(set(got.values)), "a value was given twice"
-    assert len(got.values) < last <= len(got.values) + got.broken + 1
+        check_killed_workers(service, workers)

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.harness import Service, Valkey, free_port, load, needs_valkey, wait_for
+from lib.load import Load
+from lib.network import free_port
+from lib.wait import wait_for
+
+from tests.harness import Service, Valkey, needs_valkey
 
 
 def _service(tmp_path: Path, port: int, **env: str) -> Service:
@@ -34,7 +38,7 @@ def test_store_back(tmp_path: Path) -> None:
         assert service.request("/").status == 503
         assert service.request("/readyz").status == 503
         store.start()
-        wait_for(lambda: service.request("/readyz").status == 200, "ready again")
+        wait_for("ready again", lambda: service.request("/readyz").status == 200)
         assert service.request("/").status == 200
 
 
@@ -146,10 +150,10 @@ def test_a_late_reply_is_never_given_to_another_caller(tmp_path: Path) -> None:
     ):
         assert service.request("/").json["count"] == 1
         peer.delay = 0.4
-        lost = load(service, 8, 3)
+        lost = Load(service.port, clients=8).run(3)
         peer.delay = 0.0
-        got = load(service, 8, 10)
+        got = Load(service.port, clients=8).run(10)
     assert lost.statuses == {503: 24}
     assert got.statuses == {200: 80}
-    assert sorted(got.values) == list(range(26, 106))
+    got.check_exact(first=26)
     assert peer.increments() == 1 + 24 + 80

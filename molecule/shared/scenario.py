@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from platform_cluster import Cluster
+from lib.cluster import Cluster
 
 
 def pytest_configure(config: pytest.Config) -> None:

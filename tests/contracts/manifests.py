@@ -1,29 +1,34 @@
 """Templates of manifests rendered by Ansible's own templating, and what must be true of the result.
 
-Each function ``check_...`` raises :class:`AssertionError` and is a contract of its own, so that a test can render a
-template with a fault in it and see the contract find it.
+Each function ``check_...`` raises :class:`AssertionError` and is a contract of its own, so that a test can plant a
+fault in the rendered objects and see the contract find it.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonpatch  # type: ignore[import-untyped]
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
-from contracts.project import COMMON, ROOT
+from contracts.project import COMMON
+from lib.interface import PUBLIC_PATHS
+from lib.paths import ROOT
 
 Object = dict[str, Any]
 Labels = dict[str, str]
+Change = Callable[[Object], Object]
+"""Returns an object with a fault planted in it. Raises when the object has no such place."""
 
 APP = ROOT / "roles/counter_app"
-PROXY = APP / "templates/haproxy.cfg.j2"
+ADDONS = ROOT / "roles/cluster_addons"
 
 # What other roles set while they run, and what is generated.
 FACTS: dict[str, Any] = {
@@ -56,43 +61,76 @@ def value_of(environment: str, role: str, name: str) -> Any:
     return Templar(DataLoader(), variables(environment, role)).template(trust_as_template(f"{{{{ {name} }}}}"))
 
 
-def render(environment: str, template: Path, texts: dict[Path, str] | None = None) -> list[Object]:
-    """Return the objects of a template of a role; ``texts`` stands in the place of what is in the named files."""
-    texts = texts or {}
-    return _objects(environment, template, texts.get(template) or template.read_text(), texts.get(PROXY))
-
-
 @functools.cache
-def _objects(environment: str, template: Path, text: str, proxy: str | None) -> list[Object]:
-    """Return the objects that a template's text renders to; nobody may change them, as each text is rendered once."""
-    known = dict(variables(environment, template.relative_to(ROOT / "roles").parts[0]))
-    if proxy is not None:
-        known["_counter_app_proxy_config"] = _rendered(known, proxy)
-    return [entry for entry in yaml.safe_load_all(_rendered(known, text)) if entry is not None]
-
-
-def _rendered(known: Object, text: str) -> Any:
+def render(environment: str, template: Path) -> list[Object]:
+    """Return the objects of a template of a role; nobody may change them, as each template is rendered once."""
+    known = variables(environment, template.relative_to(ROOT / "roles").parts[0])
     # These are the settings of kubernetes.core.k8s and of the lookup `template`.
     settings = {"trim_blocks": True, "lstrip_blocks": False}
-    return Templar(DataLoader(), known).template(trust_as_template(text), overrides=settings)
+    text = Templar(DataLoader(), known).template(trust_as_template(template.read_text()), overrides=settings)
+    return [entry for entry in yaml.safe_load_all(text) if entry is not None]
 
 
 def manifests_of(role: Path) -> list[Path]:
     """Return a role's templates of manifests."""
-    return sorted((role / "templates").glob("*.yml.j2"))
+    return sorted((role / "templates").rglob("*.yml.j2"))
 
 
-def render_role(environment: str, role: Path, texts: dict[Path, str] | None = None) -> list[Object]:
-    """Return the objects of all templates of a role: a policy and the pods that it selects may stand in two files."""
-    return [entry for template in manifests_of(role) for entry in render(environment, template, texts)]
+def render_role(environment: str, role: Path) -> list[Object]:
+    """Return the objects of all templates of a role: a policy and the pods that it selects stand in two files."""
+    return [entry for template in manifests_of(role) for entry in render(environment, template)]
 
 
-def with_fault(sound: str, faulty: str) -> list[Object]:
-    """Return the service's objects with a text of its templates, which is in one place alone, replaced."""
-    texts = {path: path.read_text() for path in [*manifests_of(APP), PROXY]}
-    (place,) = [path for path, text in texts.items() if sound in text]
-    assert texts[place].count(sound) == 1, "the template has changed: the fault has to be put somewhere else"
-    return render_role("local", APP, {place: texts[place].replace(sound, faulty)})
+def with_fault(place: str, change: Change) -> list[Object]:
+    """Return the service's objects with a fault planted in one of them; ``place`` is its ``KIND/NAME``."""
+    objects = render_role("local", APP)
+    sound = one(objects, *place.split("/"))
+    faulty = change(sound)
+    assert faulty != sound, f"no fault was planted in {place}"
+    return [faulty if entry is sound else entry for entry in objects]
+
+
+def _patch(*operations: Object) -> Change:
+    """Return the change that a JSON patch makes (RFC 6902, as in ``kubectl patch --type=json``)."""
+
+    def change(sound: Object) -> Object:
+        changed: Object = jsonpatch.apply_patch(sound, list(operations))
+        return changed
+
+    return change
+
+
+def replace(path: str, sound: Any, faulty: Any) -> Change:
+    """Return the change of the value at a JSON pointer (RFC 6901), which has to be ``sound`` before."""
+    return _patch({"op": "test", "path": path, "value": sound}, {"op": "replace", "path": path, "value": faulty})
+
+
+def add(path: str, value: Any) -> Change:
+    """Return the change that adds a value at a JSON pointer; what stands there already is overwritten."""
+    return _patch({"op": "add", "path": path, "value": value})
+
+
+def remove(path: str) -> Change:
+    """Return the change that removes what stands at a JSON pointer."""
+    return _patch({"op": "remove", "path": path})
+
+
+def rename(path: str, name: str) -> Change:
+    """Return the change that gives the field at a JSON pointer another name."""
+    return _patch({"op": "move", "from": path, "path": f"{path.rpartition('/')[0]}/{name}"})
+
+
+def replace_line(path: str, sound: str, *faulty: str) -> Change:
+    """Return the change of the one line ``sound`` of the text at a JSON pointer; indentation does not count."""
+
+    def change(entry: Object) -> Object:
+        lines: list[str] = jsonpatch.JsonPointer(path).resolve(entry).splitlines()
+        (number,) = [number for number, line in enumerate(lines) if line.strip() == sound]
+        indent = lines[number][: -len(sound)]
+        lines[number : number + 1] = [f"{indent}{line}" for line in faulty]
+        return add(path, "".join(f"{line}\n" for line in lines))(entry)
+
+    return change
 
 
 def one(objects: list[Object], kind: str, name: str | None = None) -> Object:
@@ -257,7 +295,7 @@ def check_proxy(objects: list[Object]) -> None:
     """The proxy drops nothing, delays nothing, waits for a bounded time, and sends no request twice."""
     lines = proxy_lines(objects)
     rules = [line for line in lines if re.match(r"(http|tcp)-(request|response)|use-service|filter|use_backend", line)]
-    paths = "{ path / /healthz /readyz /version /openapi.json }"
+    paths = f"{{ path {' '.join(PUBLIC_PATHS)} }}"
     not_found = 'content-type application/json string \'{"title": "Not found"}\''
     assert rules == [
         f"http-request return status 404 {not_found} unless {paths}",
@@ -272,18 +310,18 @@ def check_proxy(objects: list[Object]) -> None:
         assert seconds(lines, f"timeout {side}") > 0
 
 
-def check_leaving(objects: list[Object]) -> None:
+def check_graceful_shutdown(objects: list[Object]) -> None:
     """A pod that goes loses no request: both containers go on for a while, and have the time to end."""
     pod, service, proxy = the_service(objects)
     lines = proxy_lines(objects)
     assert proxy["restartPolicy"] == "Always", "an init container that is no sidecar would never end"
-    leave = service["lifecycle"]["preStop"]["sleep"]["seconds"]
+    delay = service["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = int(next(entry["value"] for entry in service["env"] if entry["name"] == "COUNTER_GRACEFUL_SECONDS"))
-    assert seconds(lines, "grace") == leave > 0
-    assert seconds(lines, "hard-stop-after") >= leave + drain
-    assert pod["spec"]["terminationGracePeriodSeconds"] >= leave + drain
+    assert seconds(lines, "grace") == delay > 0
+    assert seconds(lines, "hard-stop-after") >= delay + drain
+    assert pod["spec"]["terminationGracePeriodSeconds"] >= delay + drain
     (command,) = proxy["lifecycle"]["preStop"]["exec"]["command"][2:]
-    assert command == f"kill -USR1 1; sleep {leave + 1}"
+    assert command == f"kill -USR1 1; sleep {delay + 1}"
     assert "http-after-response set-header Connection close if { stopping }" in lines
     assert one(objects, "Deployment", "counter")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 

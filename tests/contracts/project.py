@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lib.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 INVENTORIES = sorted(path.parent for path in (ROOT / "inventories").glob("*/hosts.yml"))
 COMMON = ROOT / "roles" / "platform" / "defaults" / "main"

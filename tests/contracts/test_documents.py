@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from contracts.project import COMMON, MODULES, ROLES, ROOT, facts_documented, load
+from contracts.project import COMMON, MODULES, ROLES, facts_documented, load
+from lib.paths import ROOT
 
 TOP = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in {".venv", ".state", ".git"})
 FILES_AT_TOP = {"site.yml", "ansible.cfg", "pyproject.toml", "uv.lock", "bootstrap.txt", "Makefile", "CHANGELOG.md"}

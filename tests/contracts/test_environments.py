@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from contracts.manifests import value_of
-from contracts.project import COMMON, INVENTORIES, ROOT, load, project_files, task_files
-from platform_cluster import cache
+from contracts.project import COMMON, INVENTORIES, load, project_files, task_files
+from lib.paths import ROOT, cache
 
 ON_EC2 = "loki.aws_ec2.yml"
 

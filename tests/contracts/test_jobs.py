@@ -7,11 +7,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import jobs
 import pytest
-from contracts.project import ROOT
-from jobs import SUITES, Job, Run, names_of
-from platform_machine import engine_answers
+from lib.machine import engine_answers
+from lib.paths import ROOT
+from tools import jobs
+from tools.jobs import SUITES, Job, Run, names_of
 
 PROGRAM = """
 import pytest

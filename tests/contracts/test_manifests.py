@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from contracts import manifests
-from contracts.manifests import APP, Object, check_rights, manifests_of, render, render_role, value_of, with_fault
-from contracts.project import INVENTORIES, ROLES, ROOT, load, tasks_in
+from contracts.manifests import (
+    ADDONS,
+    APP,
+    Change,
+    Object,
+    add,
+    check_rights,
+    manifests_of,
+    remove,
+    render,
+    render_role,
+    replace,
+    replace_line,
+    value_of,
+    with_fault,
+)
+from contracts.project import INVENTORIES, ROLES, load, tasks_in
+from lib.interface import PUBLIC_PATHS
+from lib.paths import ROOT
 
 ENVIRONMENTS = [path.name for path in INVENTORIES]
 WITH_MANIFESTS = [role for role in ROLES if manifests_of(role)]
 TEMPLATES = [template for role in WITH_MANIFESTS for template in manifests_of(role)]
-ADDONS = ROOT / "roles/cluster_addons/templates"
 AGENT = ROOT / "roles/offline_images/files/node/rootfs/kind/manifests/default-cni.yaml"
 
 Check = Callable[[list[Object]], None]
@@ -32,7 +48,7 @@ OF_THE_SERVICE: list[Check] = [
     manifests.check_rights,
     manifests.check_service_port,
     manifests.check_proxy,
-    manifests.check_leaving,
+    manifests.check_graceful_shutdown,
     manifests.check_patience,
     manifests.check_valkey,
     manifests.check_autoscaler,
@@ -63,8 +79,7 @@ def test_manifests_of_the_service(environment: str, check: Check) -> None:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_addons_have_no_rights_that_they_do_not_need(environment: str) -> None:
-    for name in ("metrics-server.yml.j2", "canary.yml.j2"):
-        check_rights(render(environment, ADDONS / name))
+    check_rights(render_role(environment, ADDONS))
 
 
 def test_namespaces_admit_restricted_pods_only() -> None:
@@ -108,174 +123,239 @@ def test_image_reaches_the_nodes_before_the_objects_that_need_it() -> None:
     assert container["image"] == manifests.FACTS["counter_image_built"]["image"]
 
 
-STARTUP = re.search(
-    r" +startupProbe:\n +httpGet: {path: /healthz, .*\n(?: {12}.*\n)+", (APP / "templates/app.yml.j2").read_text()
-)
-assert STARTUP
+DEPLOYMENT, STATEFULSET, PROXY_CONFIG = "Deployment/counter", "StatefulSet/counter-valkey", "ConfigMap/counter-proxy"
+CLIENTS, PROMETHEUS = "NetworkPolicy/clients-to-proxy", "NetworkPolicy/prometheus-to-metrics"
+POD = "/spec/template/spec"
+SERVICE, PROXY, VALKEY = f"{POD}/containers/0", f"{POD}/initContainers/0", f"{POD}/containers/0"
+HAPROXY_CFG, USERS = "/data/haproxy.cfg", "/stringData/users.acl"
+COUNTER = {"app.kubernetes.io/name": "counter", "app.kubernetes.io/component": "service"}
+PASSWORD_HASH = hashlib.sha256(manifests.FACTS["_counter_app_password"].encode()).hexdigest()
+NOT_FOUND = 'http-request return status 404 content-type application/json string \'{"title": "Not found"}\''
 
-FAULTS: dict[str, tuple[str, str, Check]] = {
-    "container port 80": ("containerPort: 8080", "containerPort: 80", manifests.check_service_port),
+FAULTS: dict[str, tuple[str, Change, Check]] = {
+    "container port 80": (
+        DEPLOYMENT,
+        replace(f"{SERVICE}/ports/0/containerPort", 8080, 80),
+        manifests.check_service_port,
+    ),
     "readiness asks port 80": (
-        "{path: /readyz, port: http}",
-        "{path: /readyz, port: 80}",
+        DEPLOYMENT,
+        replace(f"{SERVICE}/readinessProbe/httpGet/port", "http", 80),
         manifests.check_probes,
     ),
-    "no time to start": (STARTUP.group(), "", manifests.check_patience),
+    "no time to start": (DEPLOYMENT, remove(f"{SERVICE}/startupProbe"), manifests.check_patience),
     "a slow answer is a failure": (
-        "/readyz, port: http}\n            periodSeconds: 2\n            timeoutSeconds: 2",
-        "/readyz, port: http}\n            periodSeconds: 2\n            timeoutSeconds: 1",
+        DEPLOYMENT,
+        replace(f"{SERVICE}/readinessProbe/timeoutSeconds", 2, 1),
         manifests.check_patience,
     ),
     "liveness asks the store": (
-        "/healthz, port: http}\n            periodSeconds: 10",
-        "/readyz, port: http}\n            periodSeconds: 10",
+        DEPLOYMENT,
+        replace(f"{SERVICE}/livenessProbe/httpGet/path", "/healthz", "/readyz"),
         manifests.check_patience,
     ),
     "proxy's start waits for the service, which waits for it": (
-        "startupProbe:\n            httpGet: {path: /metrics, port: proxy-metrics}",
-        "startupProbe:\n            httpGet: {path: /readyz, port: proxy}",
+        DEPLOYMENT,
+        replace(
+            f"{PROXY}/startupProbe/httpGet",
+            {"path": "/metrics", "port": "proxy-metrics"},
+            {"path": "/readyz", "port": "proxy"},
+        ),
         manifests.check_patience,
     ),
     "image asked from a registry": (
-        "image: {{ counter_image_built.image }}\n          imagePullPolicy: IfNotPresent",
-        "image: {{ counter_image_built.image }}\n          imagePullPolicy: Always",
+        DEPLOYMENT,
+        replace(f"{SERVICE}/imagePullPolicy", "IfNotPresent", "Always"),
         manifests.check_images,
     ),
     "image without a version": (
-        "image: {{ counter_image_built.image }}",
-        "image: counter-platform/counter:latest",
+        DEPLOYMENT,
+        replace(f"{SERVICE}/image", manifests.FACTS["counter_image_built"]["image"], "counter-platform/counter:latest"),
         manifests.check_images,
     ),
     "absolute target": (
-        "{type: Utilization, averageUtilization: {{ counter_app_cpu_percent }}}",
-        "{type: AverageValue, averageValue: 500m}",
+        "HorizontalPodAutoscaler/counter",
+        replace(
+            "/spec/metrics/0/resource/target",
+            {"type": "Utilization", "averageUtilization": 50},
+            {"type": "AverageValue", "averageValue": "500m"},
+        ),
         manifests.check_autoscaler,
     ),
     "autoscaler of another Deployment": (
-        "{apiVersion: apps/v1, kind: Deployment, name: counter}",
-        "{apiVersion: apps/v1, kind: Deployment, name: counter-service}",
+        "HorizontalPodAutoscaler/counter",
+        replace("/spec/scaleTargetRef/name", "counter", "counter-service"),
         manifests.check_autoscaler,
     ),
-    "no CPU request": ("requests: {cpu: {{ counter_app_cpu_request }}, ", "requests: {", manifests.check_cpu_requests),
+    "no CPU request": (DEPLOYMENT, remove(f"{SERVICE}/resources/requests/cpu"), manifests.check_cpu_requests),
     "no CPU request of the sidecar": (
-        "requests: {cpu: {{ counter_app_proxy_cpu_request }}, ",
-        "requests: {",
+        DEPLOYMENT,
+        remove(f"{PROXY}/resources/requests/cpu"),
         manifests.check_cpu_requests,
     ),
-    "fixed number of pods": (
-        "spec:\n  # No `replicas`",
-        "spec:\n  replicas: 1\n  # No `replicas`",
-        manifests.check_number_of_pods,
-    ),
+    "fixed number of pods": (DEPLOYMENT, add("/spec/replicas", 1), manifests.check_number_of_pods),
     "Deployment selects other pods": (
-        "owns that number, and a rerun must not take it back.\n  selector:\n    matchLabels: {{ labels | to_json }}",
-        "owns that number, and a rerun must not take it back.\n  selector:\n    matchLabels: {app: counter}",
+        DEPLOYMENT,
+        replace("/spec/selector/matchLabels", COUNTER, {"app": "counter"}),
         manifests.check_selectors,
     ),
     "Service selects other pods": (
-        "type: NodePort\n  selector: {{ labels | to_json }}",
-        "type: NodePort\n  selector: {app: counter}",
+        "Service/counter",
+        replace("/spec/selector", COUNTER, {"app": "counter"}),
         manifests.check_selectors,
     ),
-    "Service leads to port 80": ("targetPort: 9000", "targetPort: 80", manifests.check_ports_of_services),
-    "Service leads past the proxy": ("targetPort: 9000", "targetPort: 8080", manifests.check_service_port),
+    "Service leads to port 80": (
+        "Service/counter",
+        replace("/spec/ports/0/targetPort", 9000, 80),
+        manifests.check_ports_of_services,
+    ),
+    "Service leads past the proxy": (
+        "Service/counter",
+        replace("/spec/ports/0/targetPort", 9000, 8080),
+        manifests.check_service_port,
+    ),
     "Service leads to a port without a name": (
-        "targetPort: 9000",
-        "targetPort: web",
+        "Service/counter",
+        replace("/spec/ports/0/targetPort", 9000, "web"),
         manifests.check_ports_of_services,
     ),
     "policy selects other pods": (
-        "name: clients-to-proxy\n  namespace: {{ counter_app_namespace }}\nspec:\n"
-        "  podSelector:\n    matchLabels: {{ service | to_json }}",
-        "name: clients-to-proxy\n  namespace: {{ counter_app_namespace }}\nspec:\n"
-        "  podSelector:\n    matchLabels: {app: counter}",
+        CLIENTS,
+        replace("/spec/podSelector/matchLabels", COUNTER, {"app": "counter"}),
         manifests.check_selectors,
     ),
     "policy admits to port 80": (
-        "- {port: 9000, protocol: TCP}",
-        "- {port: 80, protocol: TCP}",
+        CLIENTS,
+        replace("/spec/ingress/0/ports/0/port", 9000, 80),
         manifests.check_ports_of_services,
     ),
-    "policy admits everybody": (
-        "          podSelector:\n            matchLabels: {{ counter_app_client_label | to_json }}\n",
-        "",
-        manifests.check_policies,
-    ),
+    "policy admits everybody": (CLIENTS, remove("/spec/ingress/0/from/0/podSelector"), manifests.check_policies),
     "policy admits prometheus of every namespace": (
-        "matchLabels: {kubernetes.io/metadata.name: {{ counter_app_prometheus_namespace }}}",
-        "matchLabels: {}",
+        PROMETHEUS,
+        replace(
+            "/spec/ingress/0/from/0/namespaceSelector/matchLabels", {"kubernetes.io/metadata.name": "monitoring"}, {}
+        ),
         manifests.check_policies,
     ),
     "nothing denied on the way out": (
-        "  podSelector: {}\n  policyTypes: [Ingress, Egress]",
-        "  podSelector: {}\n  policyTypes: [Ingress]",
+        "NetworkPolicy/default-deny",
+        replace("/spec/policyTypes", ["Ingress", "Egress"], ["Ingress"]),
         manifests.check_policies,
     ),
-    "runs as root": ("runAsUser: 65532", "runAsUser: 0", manifests.check_rights),
-    "Valkey runs as root": ("runAsUser: 65533", "runAsUser: 0", manifests.check_rights),
+    "runs as root": (DEPLOYMENT, replace(f"{POD}/securityContext/runAsUser", 65532, 0), manifests.check_rights),
+    "Valkey runs as root": (
+        STATEFULSET,
+        replace(f"{POD}/securityContext/runAsUser", 65533, 0),
+        manifests.check_rights,
+    ),
     "proxy drops every fifth request": (
-        "    default_backend service",
-        "    http-request silent-drop if { rand(5) eq 0 }\n    default_backend service",
+        PROXY_CONFIG,
+        replace_line(
+            HAPROXY_CFG,
+            "default_backend service",
+            "http-request silent-drop if { rand(5) eq 0 }",
+            "default_backend service",
+        ),
         manifests.check_proxy,
     ),
     "proxy hangs for 3 s": (
-        "    default_backend service",
-        "    tcp-request inspect-delay 3s\n    default_backend service",
+        PROXY_CONFIG,
+        replace_line(HAPROXY_CFG, "default_backend service", "tcp-request inspect-delay 3s", "default_backend service"),
         manifests.check_proxy,
     ),
     "proxy gives up on a service that is well": (
-        "timeout server {{ counter_app_answer_seconds }}s",
-        "timeout server 1s",
+        PROXY_CONFIG,
+        replace_line(HAPROXY_CFG, "timeout server 5s", "timeout server 1s"),
         manifests.check_proxy,
     ),
-    "proxy sends a request again": ("retry-on conn-failure", "retry-on all-retryable-errors", manifests.check_proxy),
-    "metrics for everybody": ("{ path / /healthz", "{ path / /metrics /healthz", manifests.check_proxy),
-    "proxy's hard stop": ("kill -USR1 1;", "kill -TERM 1;", manifests.check_leaving),
+    "proxy sends a request again": (
+        PROXY_CONFIG,
+        replace_line(HAPROXY_CFG, "retry-on conn-failure", "retry-on all-retryable-errors"),
+        manifests.check_proxy,
+    ),
+    "metrics for everybody": (
+        PROXY_CONFIG,
+        replace_line(
+            HAPROXY_CFG,
+            f"{NOT_FOUND} unless {{ path {' '.join(PUBLIC_PATHS)} }}",
+            f"{NOT_FOUND} unless {{ path {' '.join([*PUBLIC_PATHS, '/metrics'])} }}",
+        ),
+        manifests.check_proxy,
+    ),
+    "proxy's hard stop": (
+        DEPLOYMENT,
+        replace(f"{PROXY}/lifecycle/preStop/exec/command/2", "kill -USR1 1; sleep 6", "kill -TERM 1; sleep 6"),
+        manifests.check_graceful_shutdown,
+    ),
     "clients keep a connection to a pod that goes": (
-        "    http-after-response set-header Connection close if { stopping }\n",
-        "",
-        manifests.check_leaving,
+        PROXY_CONFIG,
+        replace_line(HAPROXY_CFG, "http-after-response set-header Connection close if { stopping }"),
+        manifests.check_graceful_shutdown,
     ),
     "killed before its last requests end": (
-        "terminationGracePeriodSeconds: {{ counter_app_grace_seconds }}",
-        "terminationGracePeriodSeconds: 10",
-        manifests.check_leaving,
+        DEPLOYMENT,
+        replace(f"{POD}/terminationGracePeriodSeconds", 30, 10),
+        manifests.check_graceful_shutdown,
     ),
     "budget of other pods": (
-        "unhealthyPodEvictionPolicy: AlwaysAllow\n  selector:\n    matchLabels: {{ labels | to_json }}",
-        "unhealthyPodEvictionPolicy: AlwaysAllow\n  selector:\n    matchLabels: {app: counter}",
+        "PodDisruptionBudget/counter",
+        replace("/spec/selector/matchLabels", COUNTER, {"app": "counter"}),
         manifests.check_disruptions,
     ),
-    "increments answered before they are on the disk": ("- always", "- everysec", manifests.check_valkey),
+    "increments answered before they are on the disk": (
+        STATEFULSET,
+        replace(f"{VALKEY}/args/5", "always", "everysec"),
+        manifests.check_valkey,
+    ),
     "Valkey without a password": (
-        "user counter on #{{ _counter_app_password | hash('sha256') }}",
-        "user counter on nopass",
+        "Secret/counter-valkey",
+        replace_line(
+            USERS,
+            f"user counter on #{PASSWORD_HASH} resetkeys ~counter resetchannels -@all +incr +ping",
+            "user counter on nopass resetkeys ~counter resetchannels -@all +incr +ping",
+        ),
         manifests.check_valkey,
     ),
-    "Valkey keeps nothing": (
-        "            - --dir\n            - /data",
-        "            - --dir\n            - /tmp",
-        manifests.check_valkey,
-    ),
+    "Valkey keeps nothing": (STATEFULSET, replace(f"{VALKEY}/args/1", "/data", "/run"), manifests.check_valkey),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_seed_fault_is_found(fault: str) -> None:
-    sound, faulty, check = FAULTS[fault]
-    faulty_objects = with_fault(sound, faulty)
+    place, change, check = FAULTS[fault]
+    faulty = with_fault(place, change)
     check(render_role("local", APP))
     with pytest.raises(AssertionError):
-        check(faulty_objects)
+        check(faulty)
 
 
-def paths_of(template: Path) -> str:
+def path_of(template: Path) -> str:
     """Name a template in the list of tests."""
-    return "/".join(template.parts[-3:])
+    return str(template.relative_to(ROOT / "roles"))
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=paths_of)
-def test_template_renders_to_objects(template: Path) -> None:
-    objects = render("local", template)
-    assert objects
-    assert all({"apiVersion", "kind", "metadata"} <= set(entry) for entry in objects)
+@pytest.mark.parametrize("template", TEMPLATES, ids=path_of)
+def test_manifest_is_one_object_and_named_after_its_kind(template: Path) -> None:
+    (entry,) = render("local", template)
+    kind = entry["kind"].lower()
+    names = {"horizontalpodautoscaler": "hpa", "poddisruptionbudget": "pdb"}
+    assert template.name.removesuffix(".yml.j2").partition("-")[0] == names.get(kind, kind)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    ("role", "applied"),
+    [(APP, "_counter_app_secrets + _counter_app_objects"), (ADDONS, "_cluster_addons_objects")],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_every_manifest_is_applied(environment: str, role: Path, applied: str) -> None:
+    """A manifest that no list names would lie there and do nothing."""
+
+    def name(entry: Object) -> str:
+        return f"{entry['kind']} {entry['metadata']['name']}"
+
+    objects: list[Object] = value_of(environment, role.name, applied)
+    assert sorted(objects, key=name) == sorted(render_role(environment, role), key=name)
+    there = {entry["metadata"]["name"]: number for number, entry in enumerate(objects) if entry["kind"] == "Namespace"}
+    for number, entry in enumerate(objects):
+        assert there.get(entry["metadata"].get("namespace"), -1) < number, f"{name(entry)} comes before its namespace"

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from contracts.manifests import value_of
-from contracts.project import ROOT, load, project_files
+from contracts.project import load, project_files
+from lib.paths import ROOT
 from tools import versions
 
 IMAGES: dict[str, dict[str, Any]] = value_of("local", "platform", "platform_images")
@@ -66,11 +67,11 @@ def test_every_image_is_in_the_table_once_and_has_a_version() -> None:
 
 def test_every_image_says_how_it_is_built() -> None:
     builds = ROOT / "roles/offline_images/files"
-    roots = {root["name"] for root in load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_roots"]}
+    made = {rootfs["name"] for rootfs in load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_rootfs"]}
     for name, entry in IMAGES.items():
-        assert entry["build"] in {"component", "root"}, f"{name}: the role builds no other kind from this table"
-        assert entry["build"] == "component" or "root" in entry, f"{name}: which root is it?"
-        assert {entry["root"]} <= roots if "root" in entry else True
+        assert entry["build"] in {"component", "rootfs"}, f"{name}: the role builds no other kind from this table"
+        assert entry["build"] == "component" or "rootfs" in entry, f"{name}: which rootfs is it?"
+        assert {entry["rootfs"]} <= made if "rootfs" in entry else True
         assert (builds / entry.get("dockerfile", "component") / "Dockerfile").is_file()
         assert all((builds / file["path"]).is_file() for file in entry.get("files", []))
 
@@ -133,7 +134,7 @@ def test_collection_builds(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_python_of_the_image_is_the_one_of_its_root() -> None:
+def test_python_of_the_image_is_the_one_of_its_rootfs() -> None:
     # bookworm's is 3.11: wheels for another would install and then not be found.
     roles = ROOT / "roles"
     python = load(roles / "counter_image/defaults/main.yml")["counter_image_python"]

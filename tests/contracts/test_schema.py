@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
-from contracts.manifests import APP, Object, manifests_of, render_role, with_fault
-from contracts.project import COMMON, INVENTORIES, ROLES, ROOT, load
+from contracts.manifests import APP, Change, Object, manifests_of, rename, render_role, replace, with_fault
+from contracts.project import COMMON, INVENTORIES, ROLES, load
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
-from platform_cluster import CACHE
+from lib.paths import CACHE, ROOT
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
@@ -91,19 +91,25 @@ def test_manifests_of_the_node_image(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sound", "faulty", "said"),
+    ("place", "change", "said"),
     [
-        ("restartPolicy: Always", "restart: Always", "restart"),
-        ("containerPort: 8080", 'containerPort: "8080"', "'8080' is not of type 'integer'"),
-        ("maxUnavailable: 0", "maxUnavailable: []", "maxUnavailable"),
-        ("apiVersion: autoscaling/v2", "apiVersion: autoscaling/v1", "behavior"),
-        ("kind: StatefulSet", "kind: StatefulSets", "apps/v1 has no StatefulSets"),
+        ("Deployment/counter", rename("/spec/template/spec/initContainers/0/restartPolicy", "restart"), "restart"),
+        (
+            "Deployment/counter",
+            replace("/spec/template/spec/containers/0/ports/0/containerPort", 8080, "8080"),
+            "'8080' is not of type 'integer'",
+        ),
+        ("Deployment/counter", replace("/spec/strategy/rollingUpdate/maxUnavailable", 0, []), "maxUnavailable"),
+        ("HorizontalPodAutoscaler/counter", replace("/apiVersion", "autoscaling/v2", "autoscaling/v1"), "behavior"),
+        ("StatefulSet/counter-valkey", replace("/kind", "StatefulSet", "StatefulSets"), "apps/v1 has no StatefulSets"),
     ],
-)  # fmt: skip
-def test_fault_is_found(sound: str, faulty: str, said: str) -> None:
+    ids=["unknown field", "text as a port", "list as a number", "older version", "unknown kind"],
+)
+def test_fault_is_found(place: str, change: Change, said: str) -> None:
     with pytest.raises(AssertionError, match=said):
-        check_schema(with_fault(sound, faulty))
+        check_schema(with_fault(place, change))
 
 
 def test_role_has_the_manifests_that_are_checked() -> None:
-    assert {path.name for path in manifests_of(APP)} >= {"app.yml.j2", "valkey.yml.j2", "policies.yml.j2"}
+    names = {str(path.relative_to(APP / "templates")) for path in manifests_of(APP)}
+    assert names >= {"counter/deployment.yml.j2", "valkey/statefulset.yml.j2", "networkpolicy-default-deny.yml.j2"}

@@ -6,7 +6,8 @@ import ast
 import re
 
 from contracts.manifests import APP, check_service_port, one, render_role
-from contracts.project import ROOT, load
+from contracts.project import load
+from lib.paths import ROOT
 
 
 def test_nothing_in_the_service_sleeps() -> None:
@@ -51,9 +52,9 @@ def test_code_comes_after_the_dependencies_in_the_image() -> None:
         assert not ("src/" in stage and "pip" in stage), "a change of code would install the dependencies again"
 
 
-def test_root_of_the_image_has_ca_certificates() -> None:
-    made = load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_roots"]
-    packages = {root["name"]: root["packages"] for root in made}
+def test_base_image_has_ca_certificates() -> None:
+    made = load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_rootfs"]
+    packages = {rootfs["name"]: rootfs["packages"] for rootfs in made}
     build = (ROOT / "roles/counter_image/tasks/main.yml").read_text()
     (base,) = re.findall(r"BASE_IMAGE: \"\{\{ offline_images_base\['([\w-]+)'\]\.image \}\}\"", build)
     assert "ca-certificates" in packages[base]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.project import ROOT, Task, load, task_files, tasks_in
+from contracts.project import Task, load, task_files, tasks_in
+from lib.paths import ROOT
 
 each_file = pytest.mark.parametrize("path", task_files(), ids=lambda path: str(path.relative_to(ROOT)))
 COMMANDS = {"ansible.builtin.command", "ansible.builtin.raw", "ansible.builtin.script"}
@@ -39,6 +40,12 @@ def test_there_are_tasks() -> None:
 @each_file
 def test_no_error_is_ignored(path: Path) -> None:
     assert not {"ignore_errors", "ignore_unreachable"} & keys_of(load(path))
+
+
+@each_file
+def test_names_of_tasks_are_short(path: Path) -> None:
+    names = [task["name"] for task in tasks_of(path) if "name" in task]
+    assert [name for name in names if len(name) > 60] == []
 
 
 @each_file

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from contracts.project import ROOT
+from lib.paths import ROOT
 
 DOCUMENT = ROOT / "docs/testing.md"
 MARKER = "mark.soak"

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.project import COMMON, ROOT, load
-from platform_terraform import require_terraform
+from contracts.project import COMMON, load
+from lib.paths import ROOT
+from lib.terraform import require_terraform
 
 Values = dict[str, Any]
 
 REFUSED: list[tuple[str, Any, str]] = [
     ("counter_app_replicas_max", "many", "we were unable to convert to int"),
-    ("counter_app_replicas_min", 5, "not more than the most"),
+    ("counter_app_replicas_min", 5, "not above the maximum"),
     ("counter_app_replicas_min", 0, "has to be 1 or more"),
     ("counter_app_cpu_percent", 500, "from 1 to 100"),
     ("counter_app_cpu_request", "500m", "more than nothing and not more than the limit"),
@@ -31,9 +32,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("counter_app_proxy_memory_request", "0", "more than nothing and not more than the limit"),
     ("counter_app_valkey_memory_request", "1Gi", "more than nothing and not more than the limit"),
     ("counter_app_valkey_storage", "much", "written as in 1Gi"),
-    ("counter_app_grace_seconds", 24, "no less than leave and drain together"),
+    ("counter_app_grace_seconds", 24, "no less than preStop delay and drain together"),
     ("counter_app_drain_seconds", 5, "at least 2 more than the answer"),
-    ("counter_app_leave_seconds", 0, "the first two have to be 1 or more"),
+    ("counter_app_pre_stop_seconds", 0, "the first two have to be 1 or more"),
     ("platform_http_port", "http", "we were unable to convert to int"),
     ("platform_http_port", 80800, "from 1 to 65535"),
     ("platform_node_port", 8080, "from 30000 to 32767"),

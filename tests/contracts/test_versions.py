@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from contracts.project import ROOT
+from lib.paths import ROOT
 from tools import versions
 from tools.versions import VersionError, bump, main, replaced, table, write
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from iac.life import Life
-from platform_terraform import INPUTS, MODULE, Aws, Terraform, aws, copy_of, require_provider
+from lib.aws import Aws, aws
+from lib.terraform import INPUTS, MODULE, Terraform, copy_of, require_provider
 
 LOCAL_STATE = 'terraform {\n  backend "local" {}\n}\n'
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from platform_terraform import Command, Json, Terraform
+from lib.terraform import Command, Terraform
+from lib.types import Json
 
 
 def outputs(terraform: Terraform) -> Json:

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import platform_terraform
 import pytest
-import terraform_docs
-from platform_terraform import (
+from lib import terraform
+from lib.paths import ROOT
+from lib.terraform import (
     MODULE,
     REGISTRIES,
     Terraform,
@@ -23,8 +23,8 @@ from platform_terraform import (
     require_provider,
     require_terraform,
 )
+from tools import terraform_docs
 
-ROOT = MODULE.parent.parent
 CHECKOV = Path(__file__).parent / "checkov"
 
 
@@ -39,7 +39,7 @@ def put(folder: Path, file: str, sound: str, faulty: str) -> None:
 def test_readme_has_the_inputs_and_outputs_of_the_module() -> None:
     readme = (MODULE / "README.md").read_text()
     current = terraform_docs.with_tables(readme, MODULE)
-    assert current == readme, "run: python tests/terraform_docs.py --write"
+    assert current == readme, "run in tests: python -m tools.terraform_docs --write"
 
 
 def test_every_input_has_a_type_and_every_block_a_description() -> None:
@@ -207,7 +207,7 @@ def test_no_provider_is_a_skip_with_a_remedy_and_a_failure_on_ci(
     (tmp_path / name).touch(mode=0o755)
     monkeypatch.setenv("CI", ci)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(platform_terraform, "provider_mirror", lambda: None)
+    monkeypatch.setattr(terraform, "provider_mirror", lambda: None)
     # Nothing listens there.
     monkeypatch.setitem(REGISTRIES, name, "127.0.0.1:1")
     require_terraform()
@@ -220,6 +220,7 @@ def test_no_provider_is_a_skip_with_a_remedy_and_a_failure_on_ci(
 
 def test_what_another_machine_has_to_mount_is_printed() -> None:
     require_provider()
-    done = subprocess.run([sys.executable, platform_terraform.__file__], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "lib.terraform"]
+    done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [str(path) for path in mounts()]
     assert mounts()[0].is_file()

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 from iac.life import Life, outputs
-from platform_run import execute
-from platform_terraform import REGION, STATE_BUCKET, Aws, Terraform
+from lib.aws import REGION, STATE_BUCKET, Aws
+from lib.command import execute
+from lib.terraform import Terraform
 
 
 @pytest.fixture(scope="module")

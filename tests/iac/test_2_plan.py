@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from iac.plans import findings, planned, rules
 from iac.test_0_module import put
-from platform_terraform import INPUTS, Aws, Json, Terraform, TerraformError, copy_of
+from lib.aws import Aws
+from lib.terraform import INPUTS, Terraform, TerraformError, copy_of
+from lib.types import Json
 
 WITH_SSH = {**INPUTS, "ssh_cidrs": ["203.0.113.4/32"]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iac.life import Life
-from platform_terraform import Aws
+from lib.aws import Aws
 
 
 def test_nothing_is_left_when_it_is_destroyed_but_a_snapshot_of_the_logs(life: Life, api: Aws) -> None:

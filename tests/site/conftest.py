@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from platform_run import execute
+from lib.command import execute
 
 
 def pytest_configure(config: pytest.Config) -> None:

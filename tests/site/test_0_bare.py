@@ -4,8 +4,8 @@ import json
 import shutil
 import subprocess
 
-from platform_cluster import ROOT
-from platform_run import execute
+from lib.command import execute
+from lib.paths import ROOT
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platform_cluster import ROOT, docker, wait_for
-from platform_run import Run, execute
+from lib.command import Run, execute
+from lib.docker import docker
+from lib.paths import ROOT
+from lib.wait import wait_for
 
 
 def refused(*arguments: str, environment: dict[str, str] | None = None) -> Run:

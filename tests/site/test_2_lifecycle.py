@@ -11,9 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from platform_cluster import CACHE, ROOT, Cluster, count, docker, run, wait_for
-from platform_machine import copy_project
-from platform_run import execute
+from lib.cluster import Cluster
+from lib.command import execute, run
+from lib.docker import docker
+from lib.machine import copy_project
+from lib.network import count
+from lib.paths import CACHE, ROOT
+from lib.wait import wait_for
 
 URL = "http://127.0.0.1:8080/"
 

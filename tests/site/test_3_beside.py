@@ -1,9 +1,10 @@
 """The proof itself, beside an environment that somebody uses: it has a machine of its own and touches nothing else."""
 
-from platform_cluster import containers, count, docker
-from platform_machine import OWNER_LABEL, make_image
-from platform_run import Run, execute
-from throwaway import machine
+from lib.command import Run, execute
+from lib.docker import containers, docker
+from lib.machine import OWNER_LABEL, make_image
+from lib.network import count
+from tools.throwaway import machine
 
 URL = "http://127.0.0.1:8080/"
 IMAGE = "counter-platform/machine:bookworm"

@@ -6,9 +6,9 @@ import os
 import re
 
 import pytest
-from platform_cluster import ROOT
-from platform_machine import CERTIFICATES, CLIENT_SETTINGS
-from platform_run import execute
+from lib.command import execute
+from lib.machine import CERTIFICATES, CLIENT_SETTINGS
+from lib.paths import ROOT
 
 DOCUMENTS = [
     ROOT / "README.md",

@@ -6,17 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from platform_cluster import ROOT, count, wait_for
+from lib.network import answers, count
+from lib.paths import ROOT
+from lib.wait import wait_for
 
 ADDRESS = "127.0.0.1:8096"
-
-
-def answers() -> bool:
-    """Return whether the service has answered a request."""
-    try:
-        return count(f"http://{ADDRESS}/") == 1
-    except OSError:
-        return False
+URL = f"http://{ADDRESS}/"
 
 
 def test_make_run_counts_until_it_is_interrupted(tmp_path: Path) -> None:
@@ -36,8 +31,8 @@ def test_make_run_counts_until_it_is_interrupted(tmp_path: Path) -> None:
         text=True,
     ) as process:
         try:
-            wait_for("an answer", answers, 60)
-            assert count(f"http://{ADDRESS}/") == 2
+            wait_for("an answer", lambda: answers(f"{URL}readyz"), 60)
+            assert [count(URL), count(URL)] == [1, 2]
         finally:
             # As a terminal does it: to everything in the foreground.
             os.killpg(process.pid, signal.SIGINT)
@@ -45,4 +40,4 @@ def test_make_run_counts_until_it_is_interrupted(tmp_path: Path) -> None:
     assert "Shutting down: Master" in output
     assert '"level": "error"' not in output
     with pytest.raises(OSError, match="refused"):
-        count(f"http://{ADDRESS}/")
+        count(URL)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from platform_machine import Machine, make_image
-from platform_run import Run, execute
+from lib.command import Run, execute
+from lib.machine import Machine, make_image
 
 pytestmark = pytest.mark.soak
 READ = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/', timeout=10).read().decode())"

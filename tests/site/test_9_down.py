@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from platform_cluster import ROOT, containers, docker
-from platform_run import execute
+from lib.command import execute
+from lib.docker import containers, docker
+from lib.paths import ROOT
 
 NODE, NETWORK = "counter-local-control-plane", "counter-local"
 

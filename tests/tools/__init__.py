@@ -1,0 +1,1 @@
+"""Programs that run the tests, and that write documents."""

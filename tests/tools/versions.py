@@ -24,10 +24,10 @@ from zipfile import ZipFile
 import yaml
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors
-from ansible_collections.counter.platform.plugins.modules.debian_roots import sources
+from ansible_collections.counter.platform.plugins.modules.debian_rootfs import sources
+from lib.paths import CACHE, ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from platform_cluster import CACHE, ROOT
 
 Changes = dict[Path, str]
 """New texts of files, by their paths in the project."""
@@ -206,7 +206,7 @@ def packages_day(root: Path) -> str:
 
 
 def bump_packages(root: Path, to: str) -> Changes:
-    """Return what it takes to make the Debian roots from the packages of another day."""
+    """Return what it takes to build every rootfs from the packages of another day."""
     try:
         day = date.fromisoformat(to)
     except ValueError as error:

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator, Callable
-from importlib import resources
 from time import perf_counter
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from falcon.routing import CompiledRouter, map_http_methods, set_default_respond
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from counter.config import Settings
+from counter.interface import DESCRIPTION
 from counter.logs import RequestLog
 from counter.metrics import OTHER, Metrics
 from counter.stores import Store, StoreError
@@ -135,10 +135,8 @@ class _Version:
 class _Description:
     """``/openapi.json``: the interface, as far as OpenAPI can tell."""
 
-    _body = resources.files("counter").joinpath("openapi.json").read_bytes()
-
     async def on_get(self, _: Request, resp: Response) -> None:
-        resp.data = self._body
+        resp.data = DESCRIPTION
 
     on_head = on_get
 

@@ -11,9 +11,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from counter.interface import PATHS
+
 OTHER = "other"
 # Label values are closed sets, so that no client can make them grow.
-ROUTES = ("/", "/healthz", "/readyz", "/version", "/metrics", "/openapi.json", OTHER)
+ROUTES = (*PATHS, OTHER)
 METHODS = ("GET", "HEAD", OTHER)
 STATUSES = (200, 400, 404, 405, 500, 503, 0)  # 0 stands for any other
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # seconds

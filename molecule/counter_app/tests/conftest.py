@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from platform_cluster import Cluster
-from platform_service import APP, MONITORING, OTHERS, OUTSIDE, python_pod
+from lib.cluster import Cluster
+from lib.service import APP, MONITORING, OTHERS, OUTSIDE, python_pod
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,12 @@ import json
 import urllib.error
 
 import pytest
-from platform_cluster import Cluster, Json, count, fetch, wait_for
-from platform_service import APP, URL, service_pods
+from lib.cluster import Cluster
+from lib.interface import PUBLIC_PATHS
+from lib.network import count, fetch
+from lib.service import APP, URL, service_pods
+from lib.types import Json
+from lib.wait import wait_for
 
 
 def test_counts_are_consecutive_whichever_pod_answers(cluster: Cluster) -> None:
@@ -18,8 +22,10 @@ def test_counts_are_consecutive_whichever_pod_answers(cluster: Cluster) -> None:
 
 def test_probes_do_not_count() -> None:
     before = count(URL)
-    for path in ("healthz", "readyz", "version", "openapi.json"):
-        assert fetch(f"{URL}{path}")[0] == 200
+    others = [path for path in PUBLIC_PATHS if path != "/"]
+    assert others
+    for path in others:
+        assert fetch(f"{URL}{path.lstrip('/')}")[0] == 200
     assert count(URL) == before + 1
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from platform_cluster import ROOT, Cluster, Json, wait_for
-from platform_service import APP, OTHERS, address, as_somebody, name, rest, service_pods
+from lib.cluster import Cluster
+from lib.paths import ROOT
+from lib.service import APP, OTHERS, address, as_somebody, name, service_pods, wait_until_idle
+from lib.types import Json
+from lib.wait import wait_for
 
 Table = dict[str, dict[str, bool]]
 
@@ -48,7 +50,7 @@ def wanted() -> Table:
     return {row[0]: {to: cell != "no" for to, cell in zip(columns, row[1:], strict=True)} for row in rows[2:]}
 
 
-class Fence:
+class Policies:
     """Tries every cell of the table."""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -91,15 +93,15 @@ class Fence:
                 for row, cells in zip(who, pool.map(self.row, who), strict=True)
             }
 
-    def check_canary(self) -> None:
+    def check_probe(self) -> None:
         """Fail unless policies are enforced at all."""
         program = TRY.format(targets=[("server", 8001), ("server", 8002)])
-        client = ["exec", "deployment/client", "--namespace=policy-canary", "--", "python3", "-c", program]
-        assert json.loads(self.cluster.kubectl(*client)) == [True, False], "the canary says that nothing is enforced"
+        client = ["exec", "deployment/client", "--namespace=policy-probe", "--", "python3", "-c", program]
+        assert json.loads(self.cluster.kubectl(*client)) == [True, False], "the policy probe reports no enforcement"
 
     def check(self) -> None:
         """Fail unless policies are enforced and every cell is as it should be."""
-        self.check_canary()
+        self.check_probe()
         table, observed = wanted(), self.observed()
         wrong = [
             f"{who} -> {to} is {'open' if observed[who][to] else 'closed'}"
@@ -111,14 +113,15 @@ class Fence:
 
     def finds_fault(self, said: str) -> None:
         """Return when the check fails with ``said``; fail when it still passes after a minute."""
-        ended = time.monotonic() + 60
-        while time.monotonic() < ended:
+
+        def found() -> bool:
             try:
                 self.check()
             except AssertionError as error:
-                if said in str(error):
-                    return
-        pytest.fail(f"the check never said: {said}")
+                return said in str(error)
+            return False
+
+        wait_for(f"the check to say: {said}", found, 60)
 
     def is_sound_again(self) -> None:
         """Return when the check passes."""
@@ -135,24 +138,24 @@ class Fence:
 
 
 @pytest.fixture(scope="module")
-def fence(cluster: Cluster, others: None) -> Fence:
-    """The fence, seen right once."""
-    rest(cluster)
-    found = Fence(cluster)
+def policies(cluster: Cluster, others: None) -> Policies:
+    """The policies, seen right once."""
+    wait_until_idle(cluster)
+    found = Policies(cluster)
     assert {to for row in wanted().values() for to in row} == set(found.targets)
     assert set(wanted()) == {*OTHERS, "service", "Valkey"}
     return found
 
 
-def test_every_cell_of_the_table(fence: Fence) -> None:
-    fence.check()
+def test_every_cell_of_the_table(policies: Policies) -> None:
+    policies.check()
 
 
-def test_prometheus_reads_the_metrics_of_both_containers(fence: Fence) -> None:
-    (service, port), (proxy, own) = fence.targets["service 8080"], fence.targets["proxy's metrics 8404"]
+def test_prometheus_reads_the_metrics_of_both_containers(policies: Policies) -> None:
+    (service, port), (proxy, own) = policies.targets["service 8080"], policies.targets["proxy's metrics 8404"]
     program = "import urllib.request; print(urllib.request.urlopen('http://{}:{}/metrics', timeout=5).read().decode())"
-    assert "counter_requests_total{" in as_somebody(fence.cluster, "prometheus", program.format(service, port))
-    of_the_proxy = as_somebody(fence.cluster, "prometheus", program.format(proxy, own))
+    assert "counter_requests_total{" in as_somebody(policies.cluster, "prometheus", program.format(service, port))
+    of_the_proxy = as_somebody(policies.cluster, "prometheus", program.format(proxy, own))
     assert 'haproxy_frontend_http_requests_total{proxy="clients"}' in of_the_proxy
 
 
@@ -173,41 +176,42 @@ def without(cluster: Cluster, policy: str) -> Iterator[None]:
         cluster.apply(restorable(found), manager="counter-platform")
 
 
-def test_removed_label_is_found(fence: Fence) -> None:
+def test_removed_label_is_found(policies: Policies) -> None:
     label = ["label", "pod", "client", f"--namespace={OTHERS['client'][0]}"]
-    fence.cluster.kubectl(*label, "counter-platform/client-")
+    policies.cluster.kubectl(*label, "counter-platform/client-")
     try:
-        fence.finds_fault("client -> proxy 9000 is closed")
+        policies.finds_fault("client -> proxy 9000 is closed")
     finally:
-        fence.cluster.kubectl(*label, "counter-platform/client=true")
-    fence.is_sound_again()
+        policies.cluster.kubectl(*label, "counter-platform/client=true")
+    policies.is_sound_again()
 
 
 @pytest.mark.parametrize(
     ("policy", "said"),
     [("clients-to-proxy", "client -> proxy 9000 is closed"), ("default-deny", "Valkey -> elsewhere is open")],
 )
-def test_removed_policy_is_found(fence: Fence, policy: str, said: str) -> None:
-    with without(fence.cluster, policy):
-        fence.finds_fault(said)
-    fence.is_sound_again()
+def test_removed_policy_is_found(policies: Policies, policy: str, said: str) -> None:
+    with without(policies.cluster, policy):
+        policies.finds_fault(said)
+    policies.is_sound_again()
 
 
-def test_agent_that_is_down_is_found(fence: Fence) -> None:
-    with fence.cluster.without_policy_agent():
-        fence.finds_fault("the canary says that nothing is enforced")
-        open_now = fence.observed()
+def test_agent_that_is_down_is_found(policies: Policies) -> None:
+    with policies.cluster.without_policy_agent():
+        policies.finds_fault("the policy probe reports no enforcement")
+        open_now = policies.observed()
         assert all(cell for row in open_now.values() for cell in row.values()), open_now
-    fence.is_sound_again()
+    policies.is_sound_again()
 
 
-def test_policies_do_not_act_between_containers_of_one_pod(fence: Fence) -> None:
+def test_policies_do_not_act_between_containers_of_one_pod(policies: Policies) -> None:
     # Nobody but Prometheus may reach 8404 and 8080 of this pod, its own containers by the pod's own address excepted.
-    own = address(fence.service)
-    assert fence.row("client")[1:3] == [False, False]
+    own = address(policies.service)
+    assert policies.row("client")[1:3] == [False, False]
     program = TRY.format(targets=[(own, 8404), ("127.0.0.1", 8404)])
-    inside = ["exec", name(fence.service), APP, "--container=service", "--"]
-    assert json.loads(fence.cluster.kubectl(*inside, "python3", "-c", program)) == [True, True]
+    inside = ["exec", name(policies.service), APP, "--container=service", "--"]
+    assert json.loads(policies.cluster.kubectl(*inside, "python3", "-c", program)) == [True, True]
     script = TRY_BY_SHELL.format(targets=f"{own}/8080 127.0.0.1/8080")
-    output = fence.cluster.kubectl("exec", name(fence.service), APP, "--container=proxy", "--", "bash", "-c", script)
+    beside = ["exec", name(policies.service), APP, "--container=proxy", "--"]
+    output = policies.cluster.kubectl(*beside, "bash", "-c", script)
     assert sorted(output.split()) == sorted([f"{own}/8080", "0", "127.0.0.1/8080", "0"])

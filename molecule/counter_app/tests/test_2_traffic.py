@@ -8,23 +8,25 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from platform_cluster import Cluster, count, wait_for
-from platform_service import (
+from lib.cluster import Cluster
+from lib.load import Load
+from lib.network import count
+from lib.report import write_figures
+from lib.service import (
     APP,
-    LEAST,
-    MOST,
     PORT,
+    REPLICAS_MAX,
+    REPLICAS_MIN,
     URL,
     address,
     as_somebody,
-    bound,
     name,
     service_pods,
-    write_figures,
+    set_replicas,
 )
-from traffic import Traffic
+from lib.wait import wait_for
 
-REQUESTS = 10_000
+REQUESTS, CLIENTS = 10_000, 8
 
 
 @pytest.fixture(autouse=True)
@@ -45,18 +47,16 @@ def warnings(cluster: Cluster) -> Iterator[None]:
 
 
 def test_ten_thousand_requests(cluster: Cluster) -> None:
-    traffic = Traffic(PORT, most=REQUESTS)
-    with traffic:
-        traffic.wait()
-    assert len(traffic.seconds) == REQUESTS
-    traffic.check_exact()
-    assert max(traffic.seconds) < 2, f"the slowest took {max(traffic.seconds):.1f} s"
-    seconds = sorted(traffic.seconds)
+    load = Load(PORT, clients=CLIENTS).run(REQUESTS // CLIENTS)
+    load.check_exact()
+    seconds = sorted(load.seconds)
+    assert len(seconds) == REQUESTS
+    assert seconds[-1] < 2, f"the slowest took {seconds[-1]:.1f} s"
     write_figures(
         "requests.json",
         {
             "requests": REQUESTS,
-            "failed": len(traffic.failures),
+            "failed": len(load.failures),
             "milliseconds": {
                 "p50": round(seconds[REQUESTS // 2] * 1000, 1),
                 "p99": round(seconds[REQUESTS * 99 // 100] * 1000, 1),
@@ -159,10 +159,10 @@ def restart(cluster: Cluster) -> None:
 def scale(cluster: Cluster) -> None:
     """Go up to four pods and back to two."""
     try:
-        bound(cluster, MOST, MOST)
-        bound(cluster, LEAST, LEAST)
+        set_replicas(cluster, REPLICAS_MAX, REPLICAS_MAX)
+        set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
     finally:
-        bound(cluster, LEAST, MOST)
+        set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
 
 
 def remove(cluster: Cluster) -> None:
@@ -194,10 +194,10 @@ def drain(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("disturb", [restart, scale, remove, drain], ids=lambda disturb: disturb.__name__)
 def test_no_request_is_lost(cluster: Cluster, disturb: Callable[[Cluster], None]) -> None:
-    with Traffic(PORT) as traffic:
+    with Load(PORT).running() as load:
         time.sleep(2)
         disturb(cluster)
         time.sleep(8)  # until pods that go have gone
-    traffic.check_exact()
-    print(f"{disturb.__name__}: {len(traffic.counts)} requests, the slowest {max(traffic.seconds):.2f} s")
-    assert len(traffic.counts) > 500
+    load.check_exact()
+    print(f"{disturb.__name__}: {len(load.values)} requests, the slowest {max(load.seconds):.2f} s")
+    assert len(load.values) > 500

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 
 import pytest
-from platform_cluster import Cluster
-from platform_service import APP, LEAST, playbook, report, rest, service_pods
+from lib.cluster import Cluster
+from lib.report import report
+from lib.service import APP, REPLICAS_MIN, playbook, service_pods, wait_until_idle
 
 # How often the autoscaler looks (kube-controller-manager's default), in seconds.
 PERIOD = 15
@@ -79,7 +80,7 @@ class Watch:
 
 def check_scales_up(watch: Watch) -> Moment:
     """Fail unless a further pod is ready in time; return when it was."""
-    grown = watch.until(lambda moment: moment.ready > LEAST, LIMIT)
+    grown = watch.until(lambda moment: moment.ready > REPLICAS_MIN, LIMIT)
     assert grown, f"no further pod within {LIMIT} s: {watch.moments[-1]}"
     return grown
 
@@ -97,7 +98,7 @@ def window_of(seconds: int) -> Iterator[None]:
 
 @pytest.mark.parametrize(("window", "busy"), [(30, 50), pytest.param(60, 75, marks=pytest.mark.soak)])
 def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster, window: int, busy: int) -> None:
-    rest(cluster)
+    wait_until_idle(cluster)
     with window_of(window):
         watch = Watch(cluster, busy)
         try:
@@ -109,7 +110,7 @@ def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster, window: int,
             held = [moment.desired for moment in watch.moments if moment.seconds >= first.seconds]
             assert set(held) == {most}, f"it did not hold {most} pods under load: {held}"
 
-            gone = watch.until(lambda moment: moment.desired == moment.ready == LEAST, window + 120)
+            gone = watch.until(lambda moment: moment.desired == moment.ready == REPLICAS_MIN, window + 120)
             assert gone, f"still too many pods: {watch.moments[-1]}"
             fewer = next(m for m in watch.moments if m.seconds > first.seconds and m.desired < most)
             # What it shows is up to one period older than the decision that it was for.
@@ -121,7 +122,7 @@ def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster, window: int,
 
 
 def test_absolute_target_fails_the_same_check(cluster: Cluster) -> None:
-    rest(cluster)
+    wait_until_idle(cluster)
 
     def target(target: dict[str, object]) -> None:
         metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}

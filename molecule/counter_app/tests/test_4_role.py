@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 
-from platform_cluster import Cluster, Json, count
-from platform_service import APP, URL, playbook, rest
+from lib.cluster import Cluster
+from lib.network import count
+from lib.service import APP, URL, playbook, wait_until_idle
+from lib.types import Json
 
 KINDS = "namespaces,deployments,statefulsets,services,hpa,pdb,networkpolicies,configmaps,secrets,persistentvolumeclaims"
 
@@ -23,7 +25,7 @@ def content(cluster: Cluster) -> dict[str, str]:
 
 
 def test_rollout_that_does_not_end_says_why_and_takes_nothing_away(cluster: Cluster) -> None:
-    rest(cluster)
+    wait_until_idle(cluster)
     before = count(URL)
     # More CPU than any node has: the new pod finds no place.
     run = playbook(
@@ -45,7 +47,7 @@ def test_rollout_that_does_not_end_says_why_and_takes_nothing_away(cluster: Clus
 
 
 def test_one_variable_changes_one_object_and_no_output_has_the_password(cluster: Cluster) -> None:
-    rest(cluster)
+    wait_until_idle(cluster)
     before = content(cluster)
     assert len(before) >= 12
     run = playbook("-e", "counter_app_scale_down_seconds=61", "--diff", "-vvv")

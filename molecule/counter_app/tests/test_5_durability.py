@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from platform_cluster import Cluster, count, docker, wait_for
-from platform_service import APP, PORT, URL, answers, rest
-from traffic import Traffic
+from lib.cluster import Cluster
+from lib.docker import docker
+from lib.load import Load
+from lib.network import answers, count
+from lib.service import APP, PORT, READY, URL, wait_until_idle
+from lib.wait import wait_for
 
 
 def kill_valkey(cluster: Cluster) -> None:
@@ -27,20 +30,20 @@ def restart_node(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("kill", [kill_valkey, restart_node], ids=lambda kill: kill.__name__)
 def test_count_goes_on_where_it_was(cluster: Cluster, kill: Callable[[Cluster], None]) -> None:
-    rest(cluster)
-    with Traffic(PORT, clients=4) as traffic:
+    wait_until_idle(cluster)
+    with Load(PORT, clients=4).running() as load:
         time.sleep(3)
-        acknowledged = max(traffic.counts)
+        acknowledged = max(load.values)
         assert acknowledged > 0
         kill(cluster)
-        wait_for("an answer", answers, 240)
+        wait_for("an answer", lambda: answers(READY), 240)
         time.sleep(3)
-    counts = traffic.counts
+    counts = load.values
     assert len(counts) == len(set(counts)), "a number was given twice"
     assert max(counts) > acknowledged
     # What was not answered may have been counted; nothing else may be left out.
     left_out = max(counts) - min(counts) + 1 - len(counts)
-    print(f"{kill.__name__}: {len(counts)} answered, {len(traffic.failures)} failed, {left_out} left out")
-    rest(cluster)
+    print(f"{kill.__name__}: {len(counts)} answered, {len(load.failures)} failed, {left_out} left out")
+    wait_until_idle(cluster)
     left_out += count(URL) - max(counts) - 1
-    assert 0 <= left_out <= len(traffic.failures)
+    assert 0 <= left_out <= len(load.failures)

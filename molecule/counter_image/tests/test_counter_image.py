@@ -17,7 +17,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from platform_cluster import CACHE, ROOT, count, docker, fetch, newest, run, wait_for
+from lib.command import run
+from lib.docker import docker
+from lib.network import answers, count
+from lib.paths import CACHE, ROOT, newest
+from lib.wait import wait_for
 
 
 def loaded(name: str) -> str:
@@ -41,15 +45,8 @@ def address(image: str) -> Iterator[str]:
         "--security-opt=no-new-privileges", "--publish=127.0.0.1:8089:8080", image,
     )  # fmt: skip
     url = "http://127.0.0.1:8089"
-
-    def ready() -> bool:
-        try:
-            return fetch(f"{url}/readyz")[0] == 200
-        except OSError:
-            return False
-
     try:
-        wait_for("the service", ready, 60)
+        wait_for("the service", lambda: answers(f"{url}/readyz"), 60)
         yield url
     finally:
         docker("rm", "--force", "counter-molecule-image")

@@ -1,6 +1,8 @@
 """The whole site as it is when the run ends: it counts, it runs, and the autoscaler has figures."""
 
-from platform_cluster import Cluster, count, wait_for
+from lib.cluster import Cluster
+from lib.network import count
+from lib.wait import wait_for
 
 NAMESPACE = "--namespace=counter"
 URL = "http://127.0.0.1:8088/"

@@ -4,7 +4,10 @@ import json
 import stat
 
 import yaml
-from platform_cluster import ROOT, Cluster, docker, wait_for
+from lib.cluster import Cluster
+from lib.docker import docker
+from lib.paths import ROOT
+from lib.wait import wait_for
 
 TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from platform_cluster import wait_for
-from platform_loki import ARCHIVE, Machine
+from lib.loki import ARCHIVE, LogHost
+from lib.wait import wait_for
 
 # Answers every request with what it got. It is no Loki: it shows what nginx lets through, and how.
 BACKEND = """
@@ -29,24 +29,24 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 3100), Echo).serve_forever()
 
 
 @pytest.fixture(scope="session")
-def machine() -> Machine:
+def machine() -> LogHost:
     """The machine that the role ran on."""
-    return Machine("counter-loki-bookworm")
+    return LogHost("counter-loki-bookworm")
 
 
 @pytest.fixture(scope="session")
-def other() -> Machine:
+def other() -> LogHost:
     """The other machine, bare until a test runs the role on it."""
-    return Machine("counter-loki-trixie")
+    return LogHost("counter-loki-trixie")
 
 
 @pytest.fixture(scope="module")
-def backend(machine: Machine) -> Iterator[None]:
+def backend(machine: LogHost) -> Iterator[None]:
     """A server that stands where Loki would listen, and answers with what nginx passed on."""
     if ARCHIVE:
         machine.run("systemctl", "stop", "loki")
     machine.run("systemd-run", "--unit=backend", "python3", "-c", BACKEND)
-    wait_for("the backend", machine.is_ready, 20, every=0.2)
+    wait_for("the backend", machine.is_ready, 20)
     yield
     machine.run("systemctl", "stop", "backend")
     if ARCHIVE:
@@ -55,7 +55,7 @@ def backend(machine: Machine) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def small_disk(machine: Machine, other: Machine) -> Iterator[tuple[Machine, str]]:
+def small_disk(machine: LogHost, other: LogHost) -> Iterator[tuple[LogHost, str]]:
     """A machine whose data has a small disk of its own, and that disk. With Loki the other one: the first has data."""
     host = other if ARCHIVE else machine
     host.run("truncate", "--size=400M", "/srv/disk")

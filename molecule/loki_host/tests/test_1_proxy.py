@@ -12,7 +12,7 @@ import ssl
 from typing import Any
 
 import pytest
-from platform_loki import Machine, label
+from lib.loki import LogHost, label
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -37,7 +37,7 @@ CLOSED = [
 ]
 
 
-def passed_on(machine: Machine, method: str, path: str, login: str, **sent: Any) -> dict[str, Any]:
+def passed_on(machine: LogHost, method: str, path: str, login: str, **sent: Any) -> dict[str, Any]:
     """Send a request that nginx has to let through, and return what came out behind it."""
     status, body = machine.loki.request(method, path, login, **sent)
     assert status == 200, body
@@ -45,7 +45,7 @@ def passed_on(machine: Machine, method: str, path: str, login: str, **sent: Any)
     return got
 
 
-def test_push_and_query_pass_unchanged_but_for_the_login(machine: Machine) -> None:
+def test_push_and_query_pass_unchanged_but_for_the_login(machine: LogHost) -> None:
     pushed = passed_on(machine, "POST", "/loki/api/v1/push", "promtail", body=b"lines")
     assert (pushed["method"], pushed["path"], pushed["body"]) == ("POST", "/loki/api/v1/push", "lines")
     asked = passed_on(machine, "GET", "/loki/api/v1/label/job/values?since=1h&x=%2F", "reader")
@@ -59,43 +59,43 @@ def test_push_and_query_pass_unchanged_but_for_the_login(machine: Machine) -> No
     ("login", "password"),
     [(None, None), ("promtail", "wrong"), ("reader", "wrong"), ("nobody", "wrong"), ("", "wrong")],
 )
-def test_without_a_login_nothing_is_to_be_had(machine: Machine, login: str | None, password: str | None) -> None:
+def test_without_a_login_nothing_is_to_be_had(machine: LogHost, login: str | None, password: str | None) -> None:
     for method, path in (("POST", "/loki/api/v1/push"), ("GET", "/loki/api/v1/labels"), ("GET", "/ready")):
         status, body = machine.loki.request(method, path, login, password=password)
         assert status == 401, path
         assert "Loki" not in body
 
 
-def test_a_login_may_do_its_own_thing_only(machine: Machine) -> None:
-    assert machine.loki.push(["not for readers"], label(), login="reader") == 401
+def test_a_login_may_do_its_own_thing_only(machine: LogHost) -> None:
+    assert machine.loki.push(["not for readers"], label(), user="reader") == 401
     assert machine.loki.request("GET", "/loki/api/v1/labels", "promtail")[0] == 401
     assert machine.loki.request("GET", "/loki/api/v1/labels", "reader")[0] == 200
 
 
-def test_whose_lines_it_is_about_is_not_for_the_client_to_say(machine: Machine) -> None:
+def test_whose_lines_it_is_about_is_not_for_the_client_to_say(machine: LogHost) -> None:
     claim = {"X-Scope-OrgID": "somebody"}
     for method, path, login in (("POST", "/loki/api/v1/push", "promtail"), ("GET", "/loki/api/v1/labels", "reader")):
         assert passed_on(machine, method, path, login, headers=claim)["headers"]["X-Scope-OrgID"] == "counter"
 
 
 @pytest.mark.parametrize("path", CLOSED)
-def test_other_paths_are_not_there(machine: Machine, path: str) -> None:
+def test_other_paths_are_not_there(machine: LogHost, path: str) -> None:
     loki = machine.loki
     for method, login in itertools.product(("GET", "POST"), ("reader", "promtail")):
         assert loki.request(method, path, login)[0] in (404, 400), f"{method} by {login}"
 
 
-def test_more_at_once_than_the_burst_is_refused(machine: Machine) -> None:
+def test_more_at_once_than_the_burst_is_refused(machine: LogHost) -> None:
     assert machine.loki.request("POST", "/loki/api/v1/push", "promtail", body=b"x" * (8 * 2**20 + 1))[0] == 413
 
 
-def test_plain_http_is_refused(machine: Machine) -> None:
+def test_plain_http_is_refused(machine: LogHost) -> None:
     with socket.create_connection((machine.loki.address, 443), 5) as connection:
         connection.sendall(b"GET /ready HTTP/1.1\r\nHost: loki\r\nConnection: close\r\n\r\n")
         assert b" 400 " in connection.recv(100)
 
 
-def test_certificate_is_of_the_environments_ca_and_tls_is_not_old(machine: Machine) -> None:
+def test_certificate_is_of_the_environments_ca_and_tls_is_not_old(machine: LogHost) -> None:
     context = ssl.create_default_context(cafile=str(machine.loki.secrets / "ca.crt"))
     with (
         socket.create_connection((machine.loki.address, 443), 5) as connection,
@@ -123,7 +123,7 @@ print(json.dumps([port for port in map(int, sys.argv[2:]) if reaches(port)]))
 """
 
 
-def test_another_host_reaches_443_and_nothing_else(machine: Machine, other: Machine) -> None:
+def test_another_host_reaches_443_and_nothing_else(machine: LogHost, other: LogHost) -> None:
     listen = "import socket, time; s = socket.create_server(('', 8000)); time.sleep(60)"
     machine.run("systemd-run", "--unit=listener", "python3", "-c", listen)
     try:

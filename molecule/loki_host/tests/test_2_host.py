@@ -12,17 +12,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from platform_cluster import wait_for
-from platform_loki import ARCHIVE, Machine, label
+from lib.loki import ARCHIVE, LogHost, label
+from lib.wait import wait_for
 
-SECRETS = Machine.secrets
+SECRETS = LogHost.secrets
 
 
-def test_disk_guard_has_no_rights(machine: Machine) -> None:
+def test_disk_guard_has_no_rights(machine: LogHost) -> None:
     assert machine.rights("loki-disk-guard") == (False, 0, "1")
 
 
-def test_files_are_for_those_who_need_them(machine: Machine) -> None:
+def test_files_are_for_those_who_need_them(machine: LogHost) -> None:
     expected = {
         "/var/lib/loki": "700 loki",
         "/etc/loki": "755 root",
@@ -40,7 +40,7 @@ def test_files_are_for_those_who_need_them(machine: Machine) -> None:
     assert all((SECRETS / name).stat().st_mode & 0o777 == 0o600 for name in private)
 
 
-def secrets_of(machine: Machine) -> list[str]:
+def secrets_of(machine: LogHost) -> list[str]:
     """Return what nobody may print: passwords, their hashes, and what only the private keys have."""
     secrets = [(SECRETS / f"{login}-password").read_text() for login in ("promtail", "reader")]
     hashes = machine.run("cat", "/etc/loki/push.htpasswd", "/etc/loki/query.htpasswd").splitlines()
@@ -51,7 +51,7 @@ def secrets_of(machine: Machine) -> list[str]:
     return secrets
 
 
-def test_secrets_are_in_no_output_and_no_log(machine: Machine) -> None:
+def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
     # Written anew, so that every task that knows a secret has something to tell.
     machine.run("rm", "/etc/loki/push.htpasswd", "/etc/loki/query.htpasswd", "/etc/loki/tls/server.key")
     played = machine.role("--diff", "-vvv", parts=["host", "secrets", "front", "restart"])
@@ -63,7 +63,7 @@ def test_secrets_are_in_no_output_and_no_log(machine: Machine) -> None:
         assert secret not in journal
 
 
-def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(small_disk: tuple[Machine, str]) -> None:
+def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(small_disk: tuple[LogHost, str]) -> None:
     host, device = small_disk
     before = host.run("cat", "/etc/nginx/nginx.conf")
     values = ["-e", f"loki_host_data_device={device}", "-e", "loki_host_ingestion_burst_mb=9"]
@@ -75,7 +75,7 @@ def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(small_disk: 
     assert host.run("cat", "/etc/nginx/nginx.conf") == before
 
 
-def test_files_that_a_killed_run_left_unread_are_read_by_the_next(machine: Machine) -> None:
+def test_files_that_a_killed_run_left_unread_are_read_by_the_next(machine: LogHost) -> None:
     machine.run("touch", "/usr/local/lib/loki/disk-guard", "/etc/nginx/nginx.conf")
     played = machine.role(parts=["host", "restart"])
     assert played.status == 0, played.output
@@ -85,20 +85,20 @@ def test_files_that_a_killed_run_left_unread_are_read_by_the_next(machine: Machi
 
 
 @pytest.mark.parametrize("playbook", ["playbooks/loki_backup.yml", "playbooks/loki_restore.yml"])
-def test_backup_or_restore_without_a_file_is_refused(machine: Machine, playbook: str) -> None:
+def test_backup_or_restore_without_a_file_is_refused(machine: LogHost, playbook: str) -> None:
     played = machine.play(playbook)
     assert played.status != 0
     assert "as in -e loki_host_backup=" in played.message()
     assert played.recap("changed", machine.name) == 0
 
 
-def alerts(machine: Machine) -> str:
+def alerts(machine: LogHost) -> str:
     """Return what the guard has said at the priority alert."""
     return machine.run("journalctl", "--unit=loki-disk-guard", "--priority=alert", "--no-pager", "--output=cat")
 
 
 @pytest.mark.usefixtures("backend")
-def test_full_disk_is_told_and_no_lines_are_taken(small_disk: tuple[Machine, str]) -> None:
+def test_full_disk_is_told_and_no_lines_are_taken(small_disk: tuple[LogHost, str]) -> None:
     host, _ = small_disk
     pushed, labels = {200, 204}, label()
     assert host.loki.push(["before"], labels) in pushed
@@ -132,7 +132,7 @@ def mirror(tmp_path: Path) -> Iterator[str]:
     thread.join()
 
 
-def test_program_of_an_archive_is_installed_below_its_release(machine: Machine, mirror: str, tmp_path: Path) -> None:
+def test_program_of_an_archive_is_installed_below_its_release(machine: LogHost, mirror: str, tmp_path: Path) -> None:
     def install(archive: str, checksum: str) -> tuple[int, str]:
         given = ["-e", f"loki_host_archive={archive}", "-e", f"loki_host_archive_checksum={checksum}"]
         played = machine.role(*given, parts=["program"])
@@ -155,7 +155,7 @@ def test_program_of_an_archive_is_installed_below_its_release(machine: Machine, 
 
 
 @pytest.mark.soak
-def test_other_debian_release(other: Machine) -> None:
+def test_other_debian_release(other: LogHost) -> None:
     for changed in (True, False):
         played = other.role()
         assert played.status == 0, played.output

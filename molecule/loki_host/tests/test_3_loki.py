@@ -11,14 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from platform_cluster import docker, wait_for
-from platform_loki import Machine, label, needs_loki, selector
+from lib.docker import docker
+from lib.loki import LogHost, label, needs_loki, selector
+from lib.wait import wait_for
 
 pytestmark = needs_loki
 EXPOSURE = 2.0
 
 
-def test_pushed_lines_are_found_by_query_and_by_their_tenant_alone(machine: Machine) -> None:
+def test_pushed_lines_are_found_by_query_and_by_their_tenant_alone(machine: LogHost) -> None:
     labels, lines = label(), [f"line {number} ü" for number in range(100)]
     assert machine.loki.push(lines, labels) == 204
     assert machine.loki.lines(selector(labels)) == lines
@@ -30,7 +31,7 @@ def test_pushed_lines_are_found_by_query_and_by_their_tenant_alone(machine: Mach
     assert labels["job"] not in machine.own_port(path, "somebody")
 
 
-def test_unit_has_few_rights(machine: Machine) -> None:
+def test_unit_has_few_rights(machine: LogHost) -> None:
     report = machine.run("systemd-analyze", "security", "--no-pager", "loki.service")
     (score,) = re.findall(r"Overall exposure level for loki.service: ([\d.]+)", report)
     print(f"exposure of loki.service: {score}")
@@ -39,7 +40,7 @@ def test_unit_has_few_rights(machine: Machine) -> None:
     assert machine.run("stat", "--format=%a %U", "/etc/loki/environment") == "600 root"
 
 
-def test_value_that_loki_alone_can_judge_is_refused_and_what_runs_goes_on(machine: Machine) -> None:
+def test_value_that_loki_alone_can_judge_is_refused_and_what_runs_goes_on(machine: LogHost) -> None:
     pid = machine.run("systemctl", "show", "--property=MainPID", "--value", "loki")
     before = machine.run("cat", "/etc/loki/loki.yml")
     run = machine.role("-e", "loki_host_compaction_interval=99999999999h")
@@ -54,7 +55,7 @@ def test_value_that_loki_alone_can_judge_is_refused_and_what_runs_goes_on(machin
 class Writer:
     """Pushes a line at a time, without pause, and knows which were acknowledged."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: LogHost) -> None:
         self.labels = label()
         self.acknowledged: list[str] = []
         self._machine = machine
@@ -88,18 +89,18 @@ class Writer:
         assert not missing, f"{len(missing)} of {len(self.acknowledged)} acknowledged lines are gone"
 
 
-def kill(machine: Machine) -> None:
+def kill(machine: LogHost) -> None:
     """Kill Loki; systemd starts it again."""
     machine.run("systemctl", "kill", "--signal=KILL", "loki")
 
 
-def restart_host(machine: Machine) -> None:
+def restart_host(machine: LogHost) -> None:
     """Restart the machine."""
     docker("restart", machine.name)
 
 
 @pytest.mark.parametrize("disturb", [kill, restart_host], ids=lambda disturb: disturb.__name__)
-def test_no_acknowledged_line_is_lost(machine: Machine, disturb: Callable[[Machine], None]) -> None:
+def test_no_acknowledged_line_is_lost(machine: LogHost, disturb: Callable[[LogHost], None]) -> None:
     with Writer(machine) as writer:
         wait_for("lines", lambda: len(writer.acknowledged) > 50, 30)
         disturb(machine)
@@ -109,7 +110,7 @@ def test_no_acknowledged_line_is_lost(machine: Machine, disturb: Callable[[Machi
     assert machine.run("systemctl", "is-active", *services).split() == ["active"] * 4
 
 
-def chunks(machine: Machine) -> set[str]:
+def chunks(machine: LogHost) -> set[str]:
     """Return the files of all chunks, once everything in memory is on the disk and nothing is in the log besides.
 
     Loki takes its log back every few minutes; until then a restart brings lines back that are flushed already.
@@ -121,12 +122,12 @@ def chunks(machine: Machine) -> set[str]:
     return on_disk(machine)
 
 
-def on_disk(machine: Machine) -> set[str]:
+def on_disk(machine: LogHost) -> set[str]:
     """Return the files of the chunks that are on the disk now."""
     return set(machine.run("find", "/var/lib/loki/data/chunks/counter", "-type", "f").splitlines())
 
 
-def test_retention_deletes_what_is_old_and_keeps_the_rest(machine: Machine) -> None:
+def test_retention_deletes_what_is_old_and_keeps_the_rest(machine: LogHost) -> None:
     old, fresh = label(), label()
     assert machine.loki.push(["fresh"], fresh) == 204
     before = chunks(machine)
@@ -144,7 +145,7 @@ def test_retention_deletes_what_is_old_and_keeps_the_rest(machine: Machine) -> N
     assert before <= on_disk(machine)
 
 
-def test_backup_is_restored_on_a_fresh_host(machine: Machine, small_disk: tuple[Machine, str], tmp_path: Path) -> None:
+def test_backup_is_restored_on_a_fresh_host(machine: LogHost, small_disk: tuple[LogHost, str], tmp_path: Path) -> None:
     other, _ = small_disk
     labels, replaced = label(), label()
     lines = [f"saved {number}" for number in range(200)]
@@ -178,7 +179,7 @@ def test_backup_is_restored_on_a_fresh_host(machine: Machine, small_disk: tuple[
     assert other.loki.lines(selector(labels)) == [*lines, "after the restore"]
 
 
-def test_disk_that_is_full_to_the_last_byte_corrupts_nothing(small_disk: tuple[Machine, str]) -> None:
+def test_disk_that_is_full_to_the_last_byte_corrupts_nothing(small_disk: tuple[LogHost, str]) -> None:
     other, _ = small_disk
     labels = label()
     assert other.loki.push(["before"], labels) == 204

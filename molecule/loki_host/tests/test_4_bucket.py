@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from platform_cluster import docker
-from platform_loki import Machine, label, needs_loki, selector
-from platform_terraform import REGION, aws
+from lib.aws import REGION, aws
+from lib.docker import docker
+from lib.loki import LogHost, label, needs_loki, selector
 
 pytestmark = needs_loki
 
 SECRET = "the-secret-of-the-buckets-key"  # noqa: S105 # what is looked for in the output
 
 
-def test_lines_come_back_from_the_bucket_alone(other: Machine, tmp_path: Path) -> None:
+def test_lines_come_back_from_the_bucket_alone(other: LogHost, tmp_path: Path) -> None:
     gateway = docker("inspect", "--format", "{{.NetworkSettings.Gateway}}", other.name)
     with aws(tmp_path / "moto.log", gateway) as api:
         place = {"LocationConstraint": REGION}

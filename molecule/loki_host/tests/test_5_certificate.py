@@ -5,11 +5,12 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from platform_cluster import run, wait_for
-from platform_loki import Machine
+from lib.command import run
+from lib.loki import LogHost
+from lib.wait import wait_for
 
 
-def test_certificate_of_ones_own_is_served(machine: Machine, tmp_path: Path) -> None:
+def test_certificate_of_ones_own_is_served(machine: LogHost, tmp_path: Path) -> None:
     certificate, key = tmp_path / "given.crt", tmp_path / "given.key"
     run(
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2",
@@ -21,4 +22,4 @@ def test_certificate_of_ones_own_is_served(machine: Machine, tmp_path: Path) -> 
     address = (machine.loki.address, 443)
     given_lines = certificate.read_text().split()
     # A reload is over a moment after it was asked for.
-    wait_for("the certificate", lambda: ssl.get_server_certificate(address).split() == given_lines, 10, every=0.2)
+    wait_for("the certificate", lambda: ssl.get_server_certificate(address).split() == given_lines, 10)

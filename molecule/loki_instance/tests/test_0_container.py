@@ -8,8 +8,11 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from platform_cluster import ROOT, Json, docker, wait_for
-from platform_run import Run, execute
+from lib.command import Run, execute
+from lib.docker import docker
+from lib.paths import ROOT
+from lib.types import Json
+from lib.wait import wait_for
 
 ENVIRONMENT = "molecule"
 NETWORK = f"counter-{ENVIRONMENT}"

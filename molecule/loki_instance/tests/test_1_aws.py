@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from platform_run import Run, execute
-from platform_terraform import INPUTS, REGION, STATE_BUCKET, Aws, aws, provider_mirror, require_provider
+from lib.aws import REGION, STATE_BUCKET, Aws, aws
+from lib.command import Run, execute
+from lib.terraform import INPUTS, provider_mirror, require_provider
 
 
 def playbook(api: Aws, *arguments: str) -> Run:

@@ -5,7 +5,9 @@ import re
 
 import pytest
 import yaml
-from platform_cluster import ROOT, docker, newest, run
+from lib.command import run
+from lib.docker import docker
+from lib.paths import ROOT, newest
 
 TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
 KIND_STOCK_SIZE = 1_000_000_000
@@ -78,10 +80,10 @@ def test_nothing_switches_verification_off() -> None:
     assert listing.stdout == ""
 
 
-PROGRAMS, ROOTS, BASES, IMAGES, NODE = (
+PROGRAMS, ROOTFS, BASES, IMAGES, NODE = (
     "Compile the node's programs",
-    "Make the Debian roots",
-    "Turn roots into images that others start from",
+    "Build the Debian root file systems",
+    "Build the base images",
     "Build the images of the table",
     "Build the kind node image",
 )
@@ -90,7 +92,7 @@ PROGRAMS, ROOTS, BASES, IMAGES, NODE = (
 @pytest.mark.parametrize(
     ("change", "rebuilt"),
     [
-        ("platform_packages_date=another-day", {ROOTS, BASES, IMAGES, NODE}),
+        ("platform_packages_date=another-day", {ROOTFS, BASES, IMAGES, NODE}),
         ('{"offline_images_go_tags": ["grpcnotrace", "another"]}', {PROGRAMS, IMAGES, NODE}),
         ("offline_images_disk_gib=1", set()),
     ],

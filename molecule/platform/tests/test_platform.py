@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from platform_cluster import ROOT
-from platform_run import execute
+from lib.command import execute
+from lib.paths import ROOT
 
 
 @pytest.mark.parametrize(("environment", "port"), [("local", 8080), ("staging", 8081)])

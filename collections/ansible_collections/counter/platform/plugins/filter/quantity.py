@@ -49,7 +49,7 @@ def quantity(text: str) -> float:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]*)", str(text))
     if found is None or found[2] not in FACTORS:
-        raise AnsibleFilterError(f"'{text}' is no quantity; write it as in 100m, 0.5 or 64Mi")
+        raise AnsibleFilterError(f"invalid quantity '{text}'; write it as in 100m, 0.5 or 64Mi")
     return float(found[1]) * FACTORS[found[2]]
 
 

@@ -24,11 +24,11 @@ def config_digest(archive: Path) -> str:
 def image_manifest(archive: Path) -> dict[str, Any]:
     """Return the entry of ``manifest.json`` for the first image in a docker archive: its configuration and layers.
 
-    Raises :class:`CommandError` when it is no docker archive.
+    Raises :class:`CommandError` for an invalid docker archive.
     """
     manifest = json_member(archive, "manifest.json")
     if manifest is None:
-        raise CommandError(f"{archive} has no manifest.json; it is no docker archive")
+        raise CommandError(f"invalid docker archive {archive}: it has no manifest.json")
     entry: dict[str, Any] = manifest[0]
     return entry
 

@@ -48,7 +48,7 @@ def digest_of_tree(root: Path) -> str:
 
 
 class Progress:
-    """Tells a person what a long step is doing, through a file that the progress callback prints from.
+    """Reports what a long step is doing, through a file that the progress callback prints from.
 
     A module's own output only appears when it ends, so minutes would pass in silence without it.
     """
@@ -76,9 +76,9 @@ class ArtifactStore:
         return self._root / name / key
 
     def has(self, name: str, key: str) -> bool:
-        """Return whether the result is complete, and mark it as used.
+        """Return whether the result is complete, and record its use.
 
-        A result that root made can be marked by root alone; for anybody else the mark of the last day is enough, and
+        For a result that root made, only root can record it; for anybody else a use of the last day is enough, and
         :class:`PermissionError` asks for root.
         """
         path = self.path(name, key)

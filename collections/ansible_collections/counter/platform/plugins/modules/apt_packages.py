@@ -27,7 +27,7 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Install the tool that makes Debian roots
+- name: Install mmdebstrap
   counter.platform.apt_packages:
     names: [mmdebstrap]
 """

@@ -22,7 +22,7 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Try the container engine
+- name: Probe the container engine
   counter.platform.engine_probe:
   register: probe
 """

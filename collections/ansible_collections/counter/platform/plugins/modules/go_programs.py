@@ -37,9 +37,19 @@ options:
     elements: str
     default: []
   stamps:
-    description: Values that the linker writes into string variables, by the variable's full name.
-    type: dict
-    default: {}
+    description: Values that the linker writes into string variables.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      package:
+        description: Import path of the variables' package.
+        type: str
+        required: true
+      variables:
+        description: Values by the variable's name.
+        type: dict
+        required: true
   go:
     description: The go command.
     type: path
@@ -90,7 +100,15 @@ ARGUMENTS: dict[str, Any] = {
     "packages": {"type": "list", "elements": "str", "default": ["tool"]},
     "rename": {"type": "dict", "default": {}},
     "tags": {"type": "list", "elements": "str", "default": []},
-    "stamps": {"type": "dict", "default": {}},
+    "stamps": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "package": {"type": "str", "required": True},
+            "variables": {"type": "dict", "required": True},
+        },
+    },
     "go": {"type": "path", "required": True},
     "cache": {"type": "path", "required": True},
 }
@@ -103,11 +121,16 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """
     name: str = params["name"]
     source, cache, go = Path(params["source"]), Path(params["cache"]), params["go"]
+    stamps = [
+        f"-X {stamp['package']}.{variable}={value}"
+        for stamp in params["stamps"]
+        for variable, value in stamp["variables"].items()
+    ]
     flags = [
         "-trimpath",
         "-mod=readonly",
         f"-tags={','.join(params['tags'])}",
-        "-ldflags=" + " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in params["stamps"].items())]),
+        "-ldflags=" + " ".join(["-s", "-w", *stamps]),
     ]
     environment = {
         "CGO_ENABLED": "0",
@@ -134,7 +157,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             (folder / old).rename(folder / new)
 
     if shutil.which(go) is None:
-        raise CommandError(f"the go command {go} is not there; `make venv` installs it")
+        raise CommandError(f"the go command {go} is not there")
     key = digest_of(
         {
             "source": digest_of_tree(source),

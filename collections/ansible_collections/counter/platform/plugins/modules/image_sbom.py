@@ -36,7 +36,7 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Write down what is in the image
+- name: Write the image's SBOM
   counter.platform.image_sbom:
     name: counter-sbom
     image: "{{ image.image }}"

@@ -9,8 +9,9 @@ DOCUMENTATION = r"""
 module: kind_cluster
 short_description: A kind cluster, present or absent
 description:
-  - Every node mounts the cluster's own state folder, so that the running containers tell whose cluster it is, what it
-    was made from, and whether its creation ended. A cluster of that name without the mark is left alone and refused.
+  - Every node mounts the cluster's own state folder, so that the running containers show whose cluster it is, what it
+    was made from, and whether its creation ended. A cluster of that name without this ownership record is left alone
+    and refused.
   - A cluster whose creation was interrupted is removed and made again; stopped nodes are started.
 options:
   name:
@@ -26,11 +27,11 @@ options:
     description: The node image. Needed with O(state=present).
     type: str
   config:
-    description: kind's configuration (API V(kind.x-k8s.io/v1alpha4)), without name, node image and marks.
+    description: kind's configuration (API V(kind.x-k8s.io/v1alpha4)), without name, node image and ownership record.
     type: dict
     default: {}
   state_dir:
-    description: Folder that holds the cluster's marks; one for each cluster.
+    description: Folder that holds the cluster's ownership record; one for each cluster.
     type: path
     required: true
   kubeconfig:
@@ -59,7 +60,7 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Make the cluster
+- name: Create the cluster
   counter.platform.kind_cluster:
     name: counter-local
     image: "{{ offline_images_node_image }}"
@@ -71,6 +72,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+conflict:
+  description:
+    - Why a cluster of this name was left as it is. It was not made from here (V(foreign)), or it was made with other
+      settings or another node image (V(settings)).
+  returned: when the task fails for that reason
+  type: str
 nodes:
   description: Names of the node containers.
   returned: always
@@ -98,9 +105,17 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
-MARK = "/etc/counter-platform"
+RECORD_MOUNT = "/etc/counter-platform"
 """Where a node mounts the state folder; the mount is what says that the cluster is ours."""
 LABEL = "io.x-k8s.kind.cluster"
+
+
+class ConflictError(CommandError):
+    """A cluster of this name must be left as it is; ``conflict`` is what RETURN says of it."""
+
+    def __init__(self, conflict: str, message: str) -> None:
+        super().__init__(message)
+        self.conflict = conflict
 
 
 @dataclass(frozen=True)
@@ -111,11 +126,11 @@ class Node:
     identity: str
     running: bool
     owner: str
-    """The folder on the machine that is mounted at :data:`MARK`; empty where none is."""
+    """The folder on the machine that is mounted at :data:`RECORD_MOUNT`; empty where none is."""
 
 
 class Cluster:
-    """One kind cluster, its node containers and its marks."""
+    """One kind cluster, its node containers and its ownership record."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.name: str = params["name"]
@@ -146,7 +161,7 @@ class Cluster:
             return []
         found = []
         for entry in json.loads(run([self._docker, "container", "inspect", *identities])):
-            owners = [mount["Source"] for mount in entry["Mounts"] if mount["Destination"] == MARK]
+            owners = [mount["Source"] for mount in entry["Mounts"] if mount["Destination"] == RECORD_MOUNT]
             found.append(
                 Node(entry["Name"].lstrip("/"), entry["Id"], entry["State"]["Running"], owners[0] if owners else "")
             )
@@ -187,7 +202,7 @@ class Cluster:
 
     def wanted(self) -> dict[str, Any]:
         """Return kind's whole configuration for this cluster."""
-        mount = {"hostPath": str(self.state_dir), "containerPath": MARK, "readOnly": True}
+        mount = {"hostPath": str(self.state_dir), "containerPath": RECORD_MOUNT, "readOnly": True}
         nodes = [
             {**node, "image": self.image, "extraMounts": [*node.get("extraMounts", []), mount]}
             for node in self._config.get("nodes") or [{"role": "control-plane"}]
@@ -201,7 +216,7 @@ class Cluster:
         }
 
     def made(self) -> dict[str, Any]:
-        """Return the mark of the last creation that ended: its ``config`` and ``nodes``; empty without a whole one."""
+        """Return the record of the last creation that ended: ``config`` and ``nodes``; empty without a whole one."""
         try:
             content: dict[str, Any] = json.loads(self._made.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
@@ -209,7 +224,7 @@ class Cluster:
         return content
 
     def create(self) -> None:
-        """Make the cluster and write the mark last, so that an interrupted creation has none."""
+        """Create the cluster and write the record last, so that an interrupted creation has none."""
         for folder in (self.kubeconfig.parent, self.state_dir):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._made.unlink(missing_ok=True)
@@ -224,7 +239,7 @@ class Cluster:
             f"--kubeconfig={self.kubeconfig}",
             f"--wait={self._wait_seconds}s",
         ]
-        follow(command, self._tell, env=self._environment)
+        follow(command, self._report, env=self._environment)
         self.wait_for_nodes()
         # Later there are pods of others, whose faults must not keep a run from mending them. Now there are the
         # cluster's own, and whatever starts before its proxy and its DNS fails at first and is backed off.
@@ -239,7 +254,7 @@ class Cluster:
         self.wait_for_nodes()
 
     def remove_nodes(self) -> None:
-        """Remove the nodes, the kubeconfig and the marks; the network stays, and whoever else is on it."""
+        """Remove the nodes, the kubeconfig and the ownership record; the network stays, and whoever else is on it."""
         if not self._docker:
             raise CommandError(f"no docker daemon answers, so cluster {self.name} was left as it is; start it first")
         if nodes := [node.name for node in self.nodes()]:
@@ -256,7 +271,7 @@ class Cluster:
         if self.network_exists():
             run([self._docker, "network", "rm", self.name])
 
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         if text := line.strip():
             self._progress(text)
 
@@ -284,15 +299,15 @@ class Cluster:
 def decide(cluster: Cluster, state: str) -> str:
     """Return what to do: ``none``, ``create``, ``recreate``, ``start`` or ``delete``.
 
-    Raises :class:`CommandError` for a cluster that is not ours, and for one made from other settings.
+    Raises :class:`ConflictError` for a cluster that is not ours, and for one made with other settings.
     """
     nodes = cluster.nodes()
     foreign = [node.name for node in nodes if node.owner != str(cluster.state_dir)]
     if foreign:
-        raise CommandError(
+        raise ConflictError(
+            "foreign",
             f"there is a kind cluster {cluster.name} that was not made from here ({', '.join(foreign)}). It was left "
-            f"as it is. Set kind_cluster_name to another name, or remove it with "
-            f"`kind delete cluster --name {cluster.name}` if nobody needs it"
+            f"as it is",
         )
     made = cluster.made()
     if state == "absent":
@@ -302,9 +317,10 @@ def decide(cluster: Cluster, state: str) -> str:
     if made.get("nodes") != sorted(node.identity for node in nodes):
         return "recreate"
     if made["config"] != digest_of(cluster.wanted()):
-        raise CommandError(
+        raise ConflictError(
+            "settings",
             f"cluster {cluster.name} was made with other settings or another node image, and a kind cluster cannot be "
-            f"changed in place. `make down` removes it with all its data; `make up` then makes it anew"
+            f"changed in place",
         )
     return "none" if all(node.running for node in nodes) else "start"
 
@@ -329,12 +345,16 @@ ARGUMENTS: dict[str, Any] = {
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Make the cluster what ``params`` ask for, and return what RETURN says of it.
 
-    Raises :class:`CommandError` or :class:`OSError` when it cannot be, or must not be.
+    When a cluster of this name must be left as it is: ``failed``, ``msg`` and ``conflict``. Raises
+    :class:`CommandError` or :class:`OSError` when the cluster cannot be what is asked for.
     """
     cluster = Cluster(params)
     owner: int | None = params["owner"]
     state: str = params["state"]
-    action = decide(cluster, state)
+    try:
+        action = decide(cluster, state)
+    except ConflictError as error:
+        return {"failed": True, "msg": str(error), "conflict": error.conflict}
     if not check_mode:
         if action == "delete":
             cluster.delete()

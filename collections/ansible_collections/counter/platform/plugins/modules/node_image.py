@@ -43,7 +43,7 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Bring the service's image onto the node
+- name: Load the service's image into the nodes
   counter.platform.node_image:
     nodes: [counter-local-control-plane]
     images: ["{{ counter_image_built }}"]

@@ -37,7 +37,7 @@ author: counter-platform contributors
 EXAMPLES = r"""
 - name: Compare the objects
   counter.platform.object_diff:
-    definition: "{{ lookup('ansible.builtin.template', 'app.yml.j2') | from_yaml_all | list }}"
+    definition: "{{ lookup('ansible.builtin.template', 'deployment.yml.j2') | from_yaml_all | list }}"
     field_manager: counter-platform
     kubectl: .state/local/bin/kubectl
     kubeconfig: .state/local/kubeconfig

@@ -48,11 +48,11 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Prove that network policies are enforced
+- name: Verify that network policies are enforced
   counter.platform.policy_probe:
     kubectl: .state/local/bin/kubectl
     kubeconfig: .state/local/kubeconfig
-    namespace: policy-canary
+    namespace: policy-probe
     client: deployment/client
     service: server
     admitted: 8001

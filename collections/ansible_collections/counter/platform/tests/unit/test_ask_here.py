@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.counter.platform.plugins.plugin_utils import ask_here
 from ansible_collections.counter.platform.tests.unit.support import COLLECTION, COLLECTIONS, Docker, RunModule
 
 ASKED = sorted(path for path in (COLLECTION / "plugins/action").glob("*.py"))
@@ -39,36 +40,37 @@ def test_there_are_modules_that_are_asked() -> None:
 
 @pytest.mark.parametrize("path", ASKED, ids=lambda path: path.stem)
 def test_every_module_that_is_asked_can_be(path: Path) -> None:
-    assert path.resolve() == COLLECTION / "plugins/plugin_utils/ask_here.py"
+    action = import_module(f"ansible_collections.counter.platform.plugins.action.{path.stem}")
+    assert action.ActionModule is ask_here.ActionModule
     asked = import_module(f"ansible_collections.counter.platform.plugins.modules.{path.stem}")
     assert callable(asked.ensure)
 
 
 @pytest.fixture
 def arguments(cache: Path) -> dict[str, Any]:
-    """Return the options of one root."""
-    roots = [{"name": "some-root", "suite": "bookworm", "packages": ["python3"]}]
-    return {"roots": roots, "refresh": "1", "cache": str(cache)}
+    """Return the options of one rootfs."""
+    rootfs = [{"name": "some-rootfs", "suite": "bookworm", "packages": ["python3"]}]
+    return {"rootfs": rootfs, "refresh": "1", "cache": str(cache)}
 
 
 def test_result_that_is_there_starts_nothing(arguments: dict[str, Any], run_module: RunModule) -> None:
-    missing = run_module("debian_roots", arguments, check=True)
-    assert STARTED in ask("debian_roots", arguments), "there was something to do, and nothing was started for it"
+    missing = run_module("debian_rootfs", arguments, check=True)
+    assert STARTED in ask("debian_rootfs", arguments), "there was something to do, and nothing was started for it"
     Path(missing["results"][0]["path"]).parent.mkdir(parents=True)
-    said = ask("debian_roots", arguments)
+    said = ask("debian_rootfs", arguments)
     assert "SUCCESS" in said
     assert missing["results"][0]["path"] in said
-    assert STARTED in ask("debian_roots", arguments | {"refresh": "2"}), "another input is another result"
+    assert STARTED in ask("debian_rootfs", arguments | {"refresh": "2"}), "another input is another result"
 
 
 def test_check_mode_starts_nothing(arguments: dict[str, Any], cache: Path) -> None:
-    assert "CHANGED" in ask("debian_roots", arguments, "--check")
+    assert "CHANGED" in ask("debian_rootfs", arguments, "--check")
     assert not cache.exists()
 
 
 def test_options_are_checked_as_the_module_would(arguments: dict[str, Any]) -> None:
-    assert "Unsupported parameters" in ask("debian_roots", arguments | {"root": "one too many"})
-    assert "missing required arguments: refresh" in ask("debian_roots", {"roots": [], "cache": arguments["cache"]})
+    assert "Unsupported parameters" in ask("debian_rootfs", arguments | {"root": "one too many"})
+    assert "missing required arguments: refresh" in ask("debian_rootfs", {"rootfs": [], "cache": arguments["cache"]})
 
 
 def test_error_is_left_to_the_module(docker: Docker) -> None:

@@ -1,6 +1,6 @@
-"""Whose cluster it is and what to do about it, told from real containers with kind's label.
+"""Whose cluster it is and what to do about it, seen on real containers with kind's label.
 
-No cluster is made here: the nodes are containers of an image with a shell, which is all that the marks need.
+No cluster is made here: the nodes are containers of an image with a shell, which is all that an ownership record needs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
-from ansible_collections.counter.platform.plugins.modules.kind_cluster import LABEL, MARK, Cluster, decide
+from ansible_collections.counter.platform.plugins.modules.kind_cluster import LABEL, RECORD_MOUNT, Cluster, decide
 from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule
 
 
@@ -49,7 +49,7 @@ class Scene:
         *,
         label: str | None = None,
         owner: Path | None = None,
-        marked: bool = True,
+        owned: bool = True,
         running: bool = False,
         network: str = "none",
     ) -> str:
@@ -62,13 +62,13 @@ class Scene:
             f"--name={self.name}-{role}",
             f"--label={LABEL}={label or self.name}",
             f"--network={network}",
-            *([f"--volume={owner}:{MARK}:ro"] if marked else []),
+            *([f"--volume={owner}:{RECORD_MOUNT}:ro"] if owned else []),
             self.shell_image,
             *["/bin/sh", "-c", "read -r line"],
         ).splitlines()[-1]
 
-    def mark(self, *nodes: str, **changes: Any) -> None:
-        """Write the mark of a creation that ended, as create() does."""
+    def record(self, *nodes: str, **changes: Any) -> None:
+        """Write the record of a creation that ended, as create() does."""
         self.state_dir.mkdir(exist_ok=True)
         content = {"config": digest_of(self.cluster(**changes).wanted()), "nodes": sorted(nodes)}
         (self.state_dir / "made.json").write_text(json.dumps(content))
@@ -85,29 +85,29 @@ def test_nothing_there(scene: Scene) -> None:
 
 
 def test_a_whole_cluster_is_left_as_it_is(scene: Scene) -> None:
-    scene.mark(scene.node(running=True), scene.node("worker", running=True))
+    scene.record(scene.node(running=True), scene.node("worker", running=True))
     assert decide(scene.cluster(), "present") == "none"
     assert decide(scene.cluster(), "absent") == "delete"
 
 
 def test_a_stopped_node_is_started(scene: Scene) -> None:
-    scene.mark(scene.node(running=True), scene.node("worker"))
+    scene.record(scene.node(running=True), scene.node("worker"))
     assert decide(scene.cluster(), "present") == "start"
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
 @pytest.mark.parametrize("whose", ["nobody's", "another's"])
 def test_a_foreign_cluster_is_refused(scene: Scene, run_module: RunModule, state: str, whose: str) -> None:
-    identity = scene.node(marked=whose != "nobody's", owner=scene.state_dir.with_name("other"))
-    # Marks of our own do not make it ours.
-    scene.mark(identity)
+    identity = scene.node(owned=whose != "nobody's", owner=scene.state_dir.with_name("other"))
+    # A record of our own does not make it ours.
+    scene.record(identity)
     scene.kubeconfig.write_text("")
     for check in (True, False):
         result = run_module("kind_cluster", scene.params | {"state": state}, check=check)
         assert result["failed"]
         assert f"there is a kind cluster {scene.name} that was not made from here" in result["msg"]
         assert f"({scene.name}-control-plane)" in result["msg"]
-        assert "kind_cluster_name" in result["msg"]
+        assert result["conflict"] == "foreign"
     assert scene.docker.containers() == {f"{scene.name}-control-plane"}
     assert (scene.state_dir / "made.json").exists()
     assert scene.kubeconfig.exists()
@@ -115,19 +115,19 @@ def test_a_foreign_cluster_is_refused(scene: Scene, run_module: RunModule, state
 
 def test_one_foreign_node_is_enough(scene: Scene) -> None:
     ours = scene.node()
-    scene.node("worker", marked=False)
-    scene.mark(ours)
+    scene.node("worker", owned=False)
+    scene.record(ours)
     with pytest.raises(CommandError, match=rf"not made from here \({scene.name}-worker\)"):
         decide(scene.cluster(), "absent")
 
 
 def test_a_cluster_of_another_name_is_not_looked_at(scene: Scene) -> None:
-    scene.node(label=f"{scene.name}-more", marked=False)
+    scene.node(label=f"{scene.name}-more", owned=False)
     assert decide(scene.cluster(), "present") == "create"
     assert decide(scene.cluster(), "absent") == "none"
 
 
-@pytest.mark.parametrize("content", [None, "", '{"config": "0123", "no'], ids=["no mark", "empty mark", "cut mark"])
+@pytest.mark.parametrize("content", [None, "", '{"config": "0123", "no'], ids=["none", "empty", "cut"])
 def test_a_creation_that_did_not_end_is_made_again(scene: Scene, content: str | None) -> None:
     scene.node(running=True)
     if content is not None:
@@ -136,14 +136,14 @@ def test_a_creation_that_did_not_end_is_made_again(scene: Scene, content: str | 
     assert decide(scene.cluster(), "absent") == "delete"
 
 
-def test_a_mark_of_other_containers_does_not_count(scene: Scene) -> None:
+def test_a_record_of_other_containers_does_not_count(scene: Scene) -> None:
     first = scene.node(running=True)
-    scene.mark(first, "0123")
+    scene.record(first, "0123")
     assert decide(scene.cluster(), "present") == "recreate", "a node is gone"
-    scene.mark(first)
+    scene.record(first)
     scene.node("worker", running=True)
     assert decide(scene.cluster(), "present") == "recreate", "a node is new"
-    scene.mark("0123")
+    scene.record("0123")
     assert decide(scene.cluster(), "present") == "recreate", "the nodes are others"
 
 
@@ -155,22 +155,22 @@ def test_a_mark_of_other_containers_does_not_count(scene: Scene) -> None:
 def test_other_settings_are_refused_and_can_still_be_removed(
     scene: Scene, run_module: RunModule, change: dict[str, Any]
 ) -> None:
-    scene.mark(scene.node(running=True))
+    scene.record(scene.node(running=True))
     for check in (True, False):
         result = run_module("kind_cluster", scene.params | change, check=check)
         assert result["failed"]
         assert f"cluster {scene.name} was made with other settings" in result["msg"]
-        assert "make down" in result["msg"]
+        assert result["conflict"] == "settings"
     assert scene.docker.containers() == {f"{scene.name}-control-plane"}
     assert decide(scene.cluster(**change), "absent") == "delete"
 
 
-@pytest.mark.parametrize("leftover", ["network", "mark", "kubeconfig"])
+@pytest.mark.parametrize("leftover", ["network", "record", "kubeconfig"])
 def test_a_leftover_alone_is_removed(scene: Scene, run_module: RunModule, leftover: str) -> None:
     if leftover == "network":
         scene.docker("network", "create", scene.name)
-    elif leftover == "mark":
-        scene.mark()
+    elif leftover == "record":
+        scene.record()
     else:
         scene.kubeconfig.write_text("")
     assert decide(scene.cluster(), "present") == "create"
@@ -186,7 +186,7 @@ def test_delete_removes_the_cluster_and_nothing_else(scene: Scene, run_module: R
     name = scene.name
     for network in (name, f"{name}-more"):
         scene.docker("network", "create", network)
-    scene.mark(scene.node(running=True, network=name), scene.node("worker", network=name))
+    scene.record(scene.node(running=True, network=name), scene.node("worker", network=name))
     scene.node("of-another", label=f"{name}-more", owner=tmp_path / "other", network=f"{name}-more")
     scene.docker("create", f"--name={name}-no-node", "--network=none", scene.shell_image, "/bin/sh")
     kept, volume = scene.state_dir / "passwords.yml", tmp_path / "other" / "file"
@@ -214,7 +214,7 @@ def test_delete_removes_the_cluster_and_nothing_else(scene: Scene, run_module: R
 
 def test_a_network_in_use_by_others_stays_and_is_named(scene: Scene, run_module: RunModule) -> None:
     scene.docker("network", "create", scene.name)
-    scene.node("guest", label="other", marked=False, running=True, network=scene.name)
+    scene.node("guest", label="other", owned=False, running=True, network=scene.name)
     result = run_module("kind_cluster", scene.params | {"state": "absent"})
     assert result["failed"]
     assert f"network rm {scene.name}" in result["msg"]
@@ -230,7 +230,7 @@ def test_check_mode_before_docker_is_installed(scene: Scene, run_module: RunModu
 
 
 def test_check_mode_of_a_start_starts_nothing(scene: Scene, run_module: RunModule) -> None:
-    scene.mark(scene.node())
+    scene.record(scene.node())
     result = run_module("kind_cluster", scene.params, check=True)
     assert (result["changed"], result["action"]) == (True, "start")
     assert result["nodes"] == [f"{scene.name}-control-plane"]
@@ -239,7 +239,7 @@ def test_check_mode_of_a_start_starts_nothing(scene: Scene, run_module: RunModul
 
 def test_a_started_node_that_does_not_become_ready(scene: Scene, run_module: RunModule) -> None:
     """The node has no kubectl; also the first run after the cache was removed."""
-    scene.mark(scene.node())
+    scene.record(scene.node())
     result = run_module("kind_cluster", scene.params)
     assert result["failed"]
     assert "the nodes were not ready within 1 s" in result["msg"]
@@ -248,9 +248,9 @@ def test_a_started_node_that_does_not_become_ready(scene: Scene, run_module: Run
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("/nowhere/kind", "cannot be run"), ("/bin/false", "status 1")])
-def test_a_creation_that_fails_leaves_no_mark(scene: Scene, run_module: RunModule, kind: str, reason: str) -> None:
-    # The mark of an earlier cluster whose containers somebody removed.
-    scene.mark("0123")
+def test_a_creation_that_fails_leaves_no_record(scene: Scene, run_module: RunModule, kind: str, reason: str) -> None:
+    # The record of an earlier cluster whose containers somebody removed.
+    scene.record("0123")
     result = run_module("kind_cluster", scene.params | {"kind": kind})
     assert result["failed"]
     assert kind in result["msg"]
@@ -283,7 +283,7 @@ def test_kubeconfig_and_its_folder_belong_to_their_owner_alone(scene: Scene) -> 
 @pytest.mark.parametrize("check", [False, True])
 def test_nodes_that_run_are_waited_for(scene: Scene, run_module: RunModule, check: bool) -> None:
     """The daemon starts nodes itself when it is started. This one has no kubectl that could say it is ready."""
-    scene.mark(scene.node(running=True))
+    scene.record(scene.node(running=True))
     assert "the nodes were not ready within 1 s" in run_module("kind_cluster", scene.params, check=check)["msg"]
 
 
@@ -301,7 +301,7 @@ def test_a_half_made_cluster_is_removed_before_it_is_made_again(scene: Scene, ru
     scene.docker("network", "create", scene.name)
     scene.node(running=True, network=scene.name)
     # As the machine for Loki: on the cluster's network, and no part of the cluster.
-    scene.node("guest", label="other", marked=False, running=True, network=scene.name)
+    scene.node("guest", label="other", owned=False, running=True, network=scene.name)
     promised = run_module("kind_cluster", scene.params, check=True)
     assert (promised["changed"], promised["action"]) == (True, "recreate")
     assert len(scene.docker.containers()) == 2
@@ -311,22 +311,22 @@ def test_a_half_made_cluster_is_removed_before_it_is_made_again(scene: Scene, ru
     assert scene.docker.networks() == {scene.name}
 
 
-def test_the_configuration_marks_every_node(scene: Scene) -> None:
+def test_every_node_mounts_the_record(scene: Scene) -> None:
     own = {"hostPath": "/a", "containerPath": "/b"}
     config = {
         "name": "another",
         "networking": {"ipFamily": "ipv4"},
         "nodes": [{"role": "control-plane", "image": "another", "extraMounts": [own]}, {"role": "worker"}],
     }
-    mark = {"hostPath": str(scene.state_dir), "containerPath": MARK, "readOnly": True}
+    record = {"hostPath": str(scene.state_dir), "containerPath": RECORD_MOUNT, "readOnly": True}
     assert scene.cluster(config=config).wanted() == {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "name": scene.name,
         "networking": {"ipFamily": "ipv4"},
         "nodes": [
-            {"role": "control-plane", "image": "counter-unit/node:1", "extraMounts": [own, mark]},
-            {"role": "worker", "image": "counter-unit/node:1", "extraMounts": [mark]},
+            {"role": "control-plane", "image": "counter-unit/node:1", "extraMounts": [own, record]},
+            {"role": "worker", "image": "counter-unit/node:1", "extraMounts": [record]},
         ],
     }
     assert config["nodes"][0]["extraMounts"] == [own], "the caller's settings were changed"  # type: ignore[index]

@@ -45,7 +45,7 @@ def arguments(kubectl: str, admitted: int, denied: int) -> dict[str, Any]:
     return {
         "kubectl": kubectl,
         "kubeconfig": "/nowhere",
-        "namespace": "policy-canary",
+        "namespace": "policy-probe",
         "client": "deployment/client",
         "service": "127.0.0.1",
         "admitted": admitted,
@@ -91,4 +91,4 @@ def test_policy_that_acts_a_moment_later(run_module: RunModule, kubectl: str, li
 
 def test_client_that_cannot_be_asked(run_module: RunModule) -> None:
     result = run_module("policy_probe", arguments("/bin/false", 1, 2))
-    assert "/bin/false --kubeconfig=/nowhere --namespace=policy-canary exec" in result["msg"]
+    assert "/bin/false --kubeconfig=/nowhere --namespace=policy-probe exec" in result["msg"]

@@ -16,8 +16,8 @@ def test_quantities(text: str, number: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "many", "64MiB", "m"])
-def test_what_is_no_quantity(text: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=f"'{text}' is no quantity"):
+def test_invalid_quantity(text: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=f"invalid quantity '{text}'"):
         quantity(text)
 
 

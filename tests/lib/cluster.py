@@ -1,0 +1,69 @@
+"""A running environment's cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.command import run
+from lib.docker import docker
+from lib.paths import ROOT
+from lib.types import Json
+
+
+class Cluster:
+    """One environment's cluster, by its own kubectl and kubeconfig."""
+
+    def __init__(self, environment: str, root: Path = ROOT) -> None:
+        self.state = root / ".state" / environment
+        self.name = f"counter-{environment}"
+        self.command = [str(self.state / "bin" / "kubectl"), f"--kubeconfig={self.state / 'kubeconfig'}"]
+
+    def kubectl(self, *arguments: str, check: bool = True, timeout: float = 120) -> str:
+        """Run kubectl and return its output."""
+        return run(*self.command, *arguments, check=check, timeout=timeout).stdout
+
+    def get(self, *arguments: str) -> Json:
+        """Return what ``kubectl get`` finds, as JSON."""
+        found: Json = json.loads(self.kubectl("get", *arguments, "--output=json"))
+        return found
+
+    def apply(self, *objects: Json, manager: str = "tests") -> None:
+        """Apply objects on the server, as the fields of ``manager``."""
+        listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        command = [*self.command, "apply", "--server-side", f"--field-manager={manager}", "--filename=-"]
+        done = subprocess.run(command, input=listing, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def create_raw(self, path: str, body: Json) -> subprocess.CompletedProcess[str]:
+        """Post an object to a path of the API and return how that ended."""
+        command = [*self.command, "create", f"--raw={path}", "--filename=-"]
+        return subprocess.run(command, input=json.dumps(body), capture_output=True, text=True, check=False)
+
+    def node_exec(self, *command: str) -> str:
+        """Run a command on the node."""
+        return docker("exec", f"{self.name}-control-plane", *command)
+
+    @contextmanager
+    def without_policy_agent(self) -> Iterator[None]:
+        """Take the policy agent off every node, and bring it back."""
+        agent = ["daemonset/network-policy-agent", "--namespace=kube-system"]
+
+        def select(value: str | None) -> None:
+            pods = {"spec": {"nodeSelector": {"counter-platform/nowhere": value}}}
+            self.kubectl("patch", *agent, f"--patch={json.dumps({'spec': {'template': pods}})}")
+
+        select("true")
+        try:
+            yield
+        finally:
+            select(None)
+            self.kubectl("rollout", "status", *agent, "--timeout=60s")
+
+    def python_image(self) -> str:
+        """Return the image on the node that has Python and nothing of ours: tests make their pods of it."""
+        images = self.node_exec("ctr", "--namespace=k8s.io", "images", "ls", "--quiet").splitlines()
+        return next(image for image in images if "counter-platform/python-root" in image)

@@ -1,0 +1,59 @@
+"""Commands of this machine: what helps a test has to succeed, what it tests may end as it will."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.paths import ROOT
+
+
+def run(*command: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it printed; raise with its output when it fails and ``check`` is set."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command printed, its status and its duration in seconds."""
+
+    status: int
+    output: str
+    seconds: float
+
+    def recap(self, field: str, host: str = "localhost") -> int:
+        """Return a number of Ansible's recap for a host, such as ``changed``."""
+        (found,) = re.findall(rf"^{host} .*\b{field}=(\d+)", self.output, flags=re.MULTILINE)
+        return int(found)
+
+    def message(self) -> str:
+        """Return everything on one line, as line breaks depend on the width of the terminal."""
+        return " ".join(self.output.split())
+
+
+def execute(*command: str, cwd: Path = ROOT, environment: dict[str, str] | None = None, timeout: float = 900) -> Run:
+    """Run a command to its end, whatever its status."""
+    started = time.monotonic()
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        # Molecule forces colours upon what it starts, and that would win.
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    seconds = time.monotonic() - started
+    print(f"\n{' '.join(command)}: status {done.returncode}, {seconds:.0f} s", file=sys.stderr)
+    return Run(done.returncode, done.stdout, seconds)

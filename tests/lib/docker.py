@@ -1,0 +1,25 @@
+"""The docker client, as whoever runs the tests may use it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from lib.command import run
+
+
+def docker_client() -> str | None:
+    """Return the docker client, the one of the engine's package before others; None where there is none."""
+    return shutil.which("docker", path=f"/usr/bin{os.pathsep}{os.environ['PATH']}")
+
+
+def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
+    """Run the docker client and return its output without the last newline."""
+    client = docker_client()
+    assert client, "there is no docker client"
+    return run(client, *arguments, check=check, timeout=timeout).stdout.strip()
+
+
+def containers() -> set[str]:
+    """Return the names of all containers, stopped ones too."""
+    return set(docker("ps", "--all", "--format={{.Names}}").split())

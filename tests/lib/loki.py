@@ -1,0 +1,175 @@
+"""Loki as a client sees it, behind TLS and a password, and the log hosts of its scenario."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import urllib3
+
+from lib.command import Run, execute
+from lib.docker import docker
+from lib.paths import ROOT
+from lib.wait import wait_for
+
+Headers = dict[str, str]
+Labels = dict[str, str]
+
+ARCHIVE = os.environ.get("LOG_STORE_ARCHIVE", "")
+"""Upstream's archive of Loki, a file; empty where there is none."""
+needs_loki = pytest.mark.skipif(not ARCHIVE, reason="needs Loki: LOG_STORE_ARCHIVE names no archive of it")
+
+
+def label() -> Labels:
+    """Return labels that no other test uses."""
+    return {"job": uuid.uuid4().hex}
+
+
+def selector(labels: Labels) -> str:
+    """Return what selects lines with these labels."""
+    return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
+
+
+@dataclass(frozen=True)
+class Loki:
+    """One Loki host.
+
+    Attributes:
+        name: the name in its certificate.
+        address: where it is.
+        secrets: the environment's folder with the CA and a password for each user.
+    """
+
+    name: str
+    address: str
+    secrets: Path
+
+    def password(self, user: str) -> str:
+        """Return the password of a user."""
+        return (self.secrets / f"{user}-password").read_text()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        user: str | None = None,
+        *,
+        password: str | None = None,
+        body: bytes | None = None,
+        headers: Headers | None = None,
+    ) -> tuple[int, str]:
+        """Send a request, its path as it is written, over a connection of its own; return status and body.
+
+        Raises :class:`ConnectionError` when there is no answer.
+        """
+        pool = urllib3.HTTPSConnectionPool(
+            self.address,
+            port=443,
+            ca_certs=str(self.secrets / "ca.crt"),
+            server_hostname=self.name,
+            assert_hostname=self.name,
+            timeout=10,
+            retries=False,
+        )
+        sent = dict(headers or {})
+        if user is not None:
+            sent |= urllib3.make_headers(basic_auth=f"{user}:{password or self.password(user)}")
+        try:
+            # The pool would write the path anew; its connection does not.
+            connection = pool._get_conn()
+            connection.request(method, path, body=body, headers=sent)
+            answer = connection.getresponse()
+            return answer.status, answer.data.decode(errors="replace")
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectionError(f"{method} {path} on {self.name}") from error
+        finally:
+            pool.close()
+
+    def push(
+        self,
+        lines: list[str],
+        labels: Labels,
+        *,
+        age: float = 0,
+        user: str | None = "promtail",
+        headers: Headers | None = None,
+    ) -> int:
+        """Push lines that are ``age`` seconds old, each a nanosecond after the one before; return the status."""
+        first = time.time_ns() - round(age * 1e9)
+        values = [[str(first + number), line] for number, line in enumerate(lines)]
+        body = json.dumps({"streams": [{"stream": labels, "values": values}]}).encode()
+        given = {"Content-Type": "application/json", **(headers or {})}
+        return self.request("POST", "/loki/api/v1/push", user, body=body, headers=given)[0]
+
+    def lines(self, selector: str, *, hours: float = 1, headers: Headers | None = None) -> list[str]:
+        """Return all lines of the last hours that a selector finds, the oldest first."""
+        query = {
+            "query": selector,
+            "start": str(time.time_ns() - round(hours * 3600e9)),
+            "end": str(time.time_ns() + 10**9),
+            "limit": "5000",
+            "direction": "forward",
+        }
+        status, body = self.request("GET", f"/loki/api/v1/query_range?{urlencode(query)}", "reader", headers=headers)
+        assert status == 200, f"{status} {body}"
+        found = [value for stream in json.loads(body)["data"]["result"] for value in stream["values"]]
+        return [line for _, line in sorted(found, key=lambda value: int(value[0]))]
+
+
+class LogHost:
+    """A machine of the scenario, and what the role makes of it."""
+
+    secrets = ROOT / ".state/machines/loki"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def loki(self) -> Loki:
+        """The machine's Loki; its address may be another after a restart."""
+        address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", self.name)
+        return Loki(self.name, address, self.secrets)
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command on the machine and return what it prints."""
+        return docker("exec", self.name, *command, check=check)
+
+    def play(self, playbook: str, *arguments: str) -> Run:
+        """Run a playbook for this machine, as the scenario does."""
+        inventory = os.environ["MOLECULE_INVENTORY_FILE"]
+        chosen = ["-e", f"loki_machine={self.name}", "--limit", self.name]
+        return execute("ansible-playbook", "-i", inventory, playbook, *chosen, *arguments)
+
+    def own_port(self, path: str, tenant: str = "counter") -> str:
+        """Return what Loki answers on its own port, which the machine alone reaches."""
+        request = f"u.Request('http://127.0.0.1:3100{path}', headers={{'X-Scope-OrgID': '{tenant}'}})"
+        return self.run("python3", "-c", f"import urllib.request as u; print(u.urlopen({request}).read().decode())")
+
+    def role(self, *arguments: str, parts: list[str] | None = None) -> Run:
+        """Run the role, or no more than the parts that are named."""
+        chosen = ["-e", json.dumps({"parts": parts})] if parts else []
+        return self.play("molecule/loki_host/converge.yml", *chosen, *arguments)
+
+    def rights(self, unit: str) -> tuple[bool, int, str]:
+        """Return of a unit's process whether it is root, its capabilities, and whether it may get no more."""
+        pid = self.run("systemctl", "show", "--property=MainPID", "--value", unit)
+        status = [line.split(":\t", 1) for line in self.run("cat", f"/proc/{pid}/status").splitlines() if ":\t" in line]
+        fields = dict(status)
+        return int(fields["Uid"].split()[0]) == 0, int(fields["CapEff"], 16), fields["NoNewPrivs"]
+
+    def is_ready(self) -> bool:
+        """Return whether Loki answers a client."""
+        try:
+            return self.loki.request("GET", "/ready", "reader")[0] == 200
+        except OSError:
+            return False
+
+    def wait_ready(self) -> None:
+        """Return when Loki answers a client."""
+        wait_for(f"Loki on {self.name}", self.is_ready, 90)

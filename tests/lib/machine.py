@@ -1,0 +1,151 @@
+"""Bare machines: systemd containers with a copy of the project and nothing but the prerequisites of the README."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.docker import docker_client
+from lib.paths import CACHE, ROOT
+from lib.wait import wait_for
+
+PROJECT = "/srv/counter-platform"
+REPORTS = "/srv/reports"
+HOME_CACHE = "/root/.cache/counter-platform"
+# What the package clients of this machine are set up with: a bare machine on the same network needs the same.
+CLIENT_SETTINGS = [
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "GOPROXY", "GOSUMDB", "PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL",
+]  # fmt: skip
+CERTIFICATES = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE"]
+BUNDLE = "/etc/machine-ca.crt"
+OWNER_LABEL = "counter-platform.test"
+
+
+class MachineError(Exception):
+    """A machine cannot be started; the text says why and what to do."""
+
+
+def client() -> list[str]:
+    """Return what calls the docker client, by sudo where only root may talk to the engine."""
+    return [*([] if os.geteuid() == 0 else ["sudo"]), docker_client() or "docker"]
+
+
+def engine(*arguments: str, check: bool = True) -> str:
+    """Run the docker client and return its output.
+
+    Raises :class:`MachineError` with what it said when it fails and ``check`` is set.
+    """
+    try:
+        done = subprocess.run([*client(), *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        if check:
+            raise MachineError("there is no docker client") from error
+        return ""
+    if check and done.returncode != 0:
+        raise MachineError(f"docker {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def engine_answers() -> bool:
+    """Return whether a daemon answers: a client alone may be there without one."""
+    return bool(engine("version", "--format={{.Server.Version}}", check=False))
+
+
+def copy_project(target: Path) -> None:
+    """Copy the project without what git ignores and without its history."""
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
+    shutil.copytree(ROOT, target, symlinks=True, ignore=shutil.ignore_patterns(".git", *ignored))
+    # By this file Molecule knows where a clone begins, and finds .config/molecule/config.yml.
+    (target / ".git").mkdir()
+    (target / ".git/HEAD").write_text("ref: refs/heads/main\n")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A bare machine with a copy of the project below ``PROJECT``.
+
+    Attributes:
+        name: of the container.
+        owner: value of the label that says whose it is: a machine of that name with another label is never touched.
+    """
+
+    name: str
+    owner: str
+
+    def is_there(self) -> bool:
+        """Return whether a container has the name."""
+        return bool(engine("ps", "--all", "--quiet", f"--filter=name=^{self.name}$"))
+
+    def refuse_strangers(self) -> None:
+        """Raise :class:`MachineError` when somebody else's container has the name."""
+        label = f'{{{{index .Config.Labels "{OWNER_LABEL}"}}}}'
+        if self.is_there() and engine("inspect", f"--format={label}", self.name) != self.owner:
+            raise MachineError(
+                f"There is a container {self.name} that was not made from here. It was left as it is. Remove it with "
+                f"`docker rm --force --volumes {self.name}` if nobody needs it."
+            )
+
+    def start(self, suite: str, mounts: list[Path]) -> None:
+        """Start it and return when systemd has started everything.
+
+        Args:
+            suite: the Debian release.
+            mounts: what of this machine it sees at the same path, read-only.
+
+        Raises:
+            MachineError: if the name is somebody else's, or systemd does not come up within a minute.
+        """
+        self.refuse_strangers()
+        self.remove()
+        bundle = os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
+        engine(
+            "run", "--detach", f"--name={self.name}", f"--hostname={suite}", f"--label={OWNER_LABEL}={self.owner}",
+            "--env=COUNTER_PLATFORM_TEST_MACHINE=1", "--privileged", "--cgroupns=private",
+            "--tmpfs=/run", "--tmpfs=/tmp:exec", "--volume=/var/lib/docker",
+            f"--volume={CACHE}:{HOME_CACHE}", f"--volume={bundle}:{BUNDLE}:ro",
+            *(f"--volume={path}:{path}:ro" for path in mounts),
+            f"counter-platform/machine:{suite}",
+        )  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "counter-platform"
+            copy_project(copy)
+            engine("cp", str(copy), f"{self.name}:{PROJECT}")
+
+        def started() -> bool:
+            state = engine("exec", self.name, "systemctl", "is-system-running", check=False)
+            return state in ("running", "degraded")
+
+        try:
+            wait_for("systemd", started, 60)
+        except TimeoutError as error:
+            raise MachineError(f"{error}: `docker exec {self.name} systemctl` says more") from error
+
+    def command(self, *command: str, environment: dict[str, str] | None = None) -> list[str]:
+        """Return what runs a command in the machine's copy of the project, with this machine's client settings."""
+        settings = {key: os.environ[key] for key in CLIENT_SETTINGS if key in os.environ}
+        settings |= {key: BUNDLE for key in CERTIFICATES if key in os.environ}
+        settings |= environment or {}
+        options = [option for key, value in settings.items() for option in ("--env", f"{key}={value}")]
+        return [*client(), "exec", f"--workdir={PROJECT}", *options, self.name, *command]
+
+    def remove(self) -> None:
+        """Remove it with its volumes, if it is there."""
+        engine("rm", "--force", "--volumes", self.name, check=False)
+
+
+def make_image(suite: str) -> None:
+    """Make the image of bare machines of a Debian release; install the container engine where there is none.
+
+    Raises :class:`MachineError` when that fails; the output of the play is on standard error then.
+    """
+    play = ["ansible-playbook", "molecule/shared/machine_images.yml", "-e", f'{{"machine_suites": ["{suite}"]}}']
+    done = subprocess.run(play, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+        raise MachineError("the image of the test machine could not be made; see above")

@@ -1,0 +1,33 @@
+"""Ports of this machine, and requests to what listens there."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.request
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """Return a port of an address of this machine that nobody uses at the moment."""
+    with socket.create_server((address, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def fetch(url: str) -> tuple[int, bytes]:
+    """Return status and body of a GET request; raise :class:`OSError` where there is no answer below 400 in 10 s."""
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 # of this machine, or a registry's
+        return answer.status, answer.read()
+
+
+def answers(url: str) -> bool:
+    """Return whether a GET request gets an answer that is no error."""
+    try:
+        fetch(url)
+    except OSError:
+        return False
+    return True
+
+
+def count(url: str) -> int:
+    """Send a request that counts and return its number."""
+    return int(json.loads(fetch(url)[1])["count"])

@@ -1,0 +1,123 @@
+"""The service in the cluster of the scenarios: who talks to it, its pods, and its playbook."""
+
+from __future__ import annotations
+
+import json
+
+from lib.cluster import Cluster
+from lib.command import Run, execute
+from lib.network import answers
+from lib.types import Json
+from lib.wait import wait_for
+
+APP = "--namespace=counter"
+PORT = 8088
+URL = f"http://127.0.0.1:{PORT}/"
+READY = f"{URL}readyz"
+REPLICAS_MIN, REPLICAS_MAX = 2, 4
+OUTSIDE = "counter-try"
+MONITORING = "monitoring"
+CLIENT = {"counter-platform/client": "true"}
+PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
+# Who there is besides the service and Valkey: namespace and labels.
+OTHERS: dict[str, tuple[str, dict[str, str]]] = {
+    "client": (OUTSIDE, CLIENT),
+    "stranger": (OUTSIDE, {}),
+    "prometheus": (MONITORING, PROMETHEUS),
+    "impostor": (OUTSIDE, PROMETHEUS),
+    "neighbour": ("counter", {}),
+}
+LISTEN = "import http.server as h; h.ThreadingHTTPServer(('', 8000), h.SimpleHTTPRequestHandler).serve_forever()"
+
+
+def python_pod(name: str, namespace: str, labels: dict[str, str], image: str) -> Json:
+    """Return a pod with Python in it that listens on 8000, with no rights."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65534,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": name,
+                    "image": image,
+                    "imagePullPolicy": "Never",
+                    "command": ["python3", "-c", LISTEN],
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    }
+
+
+def as_somebody(cluster: Cluster, who: str, program: str, timeout: float = 120) -> str:
+    """Run a Python program in the pod of somebody in ``OTHERS`` and return what it prints."""
+    command = ["exec", who, f"--namespace={OTHERS[who][0]}", "--", "python3", "-c", program]
+    return cluster.kubectl(*command, timeout=timeout)
+
+
+def service_pods(cluster: Cluster) -> list[Json]:
+    """Return the service's pods that are ready and stay, the oldest first."""
+    pods = cluster.get(
+        "pods", APP, "--selector=app.kubernetes.io/name=counter", "--sort-by=.metadata.creationTimestamp"
+    )
+    return [
+        pod
+        for pod in pods["items"]
+        if "deletionTimestamp" not in pod["metadata"]
+        and any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in pod["status"].get("conditions", [])
+        )
+    ]
+
+
+def address(pod: Json) -> str:
+    """Return a pod's address."""
+    return str(pod["status"]["podIP"])
+
+
+def name(pod: Json) -> str:
+    """Return a pod's name."""
+    return str(pod["metadata"]["name"])
+
+
+def set_replicas(cluster: Cluster, minimum: int, maximum: int) -> None:
+    """Set how many pods the autoscaler may have, and return when there are as many and no others."""
+    patch = {"spec": {"minReplicas": minimum, "maxReplicas": maximum}}
+    cluster.kubectl("patch", "hpa", "counter", APP, f"--patch={json.dumps(patch)}")
+
+    def bounded() -> bool:
+        pods = cluster.get("pods", APP, "--selector=app.kubernetes.io/name=counter")["items"]
+        return minimum <= len(pods) == len(service_pods(cluster)) <= maximum
+
+    wait_for(f"{minimum} to {maximum} pods", bounded, 120)
+
+
+def idle(cluster: Cluster) -> bool:
+    """Return whether the autoscaler knows the pods' load and wants no more of them."""
+    (metric,) = cluster.get("hpa", "counter", APP)["status"].get("currentMetrics") or [{}]
+    percent: int | None = metric.get("resource", {}).get("current", {}).get("averageUtilization")
+    return percent is not None and percent < 50
+
+
+def wait_until_idle(cluster: Cluster) -> None:
+    """Return when the service answers, with as many pods as it has without load, and the autoscaler wants no more."""
+    wait_for("an answer", lambda: answers(READY), 120)
+    # Its window would let them stay for a minute, and figures from before would bring them back.
+    set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
+    wait_for("the load to be over", lambda: idle(cluster), 120)
+    set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
+
+
+def playbook(*arguments: str) -> Run:
+    """Run the application's playbook on the scenario's cluster."""
+    environment = ["-e", "platform_environment=molecule", "-e", f"platform_http_port={PORT}"]
+    return execute("ansible-playbook", "-i", "inventories/local", "playbooks/app.yml", *environment, *arguments)
