@@ -15,6 +15,7 @@ FILES_AT_TOP = {"site.yml", "ansible.cfg", "pyproject.toml", "uv.lock", "bootstr
 PLACES = ["*.md", "docs/*.md", "roles/*/README.md", *(f"{top}/**/*.md" for top in ("collections", "iac", "molecule"))]
 DOCUMENTS = sorted(path for place in [*PLACES, "app/*.md"] for path in ROOT.glob(place))
 TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
+FAULTS = ROOT / "docs/faults.md"
 AREAS = ["Service", "Image", "Kubernetes", "Autoscaler", "Network", "Sidecar", "Service object", "Terraform"]
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -118,9 +119,9 @@ def test_no_path_of_a_persons_machine(path: Path) -> None:
     assert not re.findall(r"(?<![\w.])/(?:root|home|work|Users)/\S*", path.read_text())
 
 
-def rows_below(heading: str) -> list[list[str]]:
-    """Return the cells of the table below a heading of the troubleshooting, without its first two lines."""
-    section = re.split(r"^## ", TROUBLESHOOTING.read_text(), flags=re.MULTILINE)
+def rows_below(heading: str, document: Path) -> list[list[str]]:
+    """Return the cells of the table below a heading of a document, without its first two lines."""
+    section = re.split(r"^##? ", document.read_text(), flags=re.MULTILINE)
     (text,) = [part for part in section if part.startswith(heading)]
     rows = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("|")]
     assert len(rows) > 2
@@ -128,7 +129,7 @@ def rows_below(heading: str) -> list[list[str]]:
 
 
 def test_every_seed_fault_has_its_place_and_its_test() -> None:
-    rows = rows_below("Seed faults")
+    rows = rows_below("Seed faults", FAULTS)
     areas: list[str] = []
     for area, fault, symptom, place, test in rows:
         areas.append(area or areas[-1])
@@ -143,6 +144,6 @@ def test_quoted_messages_are_what_the_project_says() -> None:
     places = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").glob("*.yml")]
     places += (ROOT / "collections/ansible_collections/counter/platform/plugins").rglob("*.py")
     said = " ".join(" ".join(path.read_text() for path in [ROOT / "Makefile", *places]).split())
-    quoted = [text for row in rows_below("Messages") for text in re.findall(r"“([^”]+)”", row[0])]
+    quoted = [text for row in rows_below("Messages", TROUBLESHOOTING) for text in re.findall(r"“([^”]+)”", row[0])]
     assert len(quoted) >= 10
     assert not [text for text in quoted if text not in said]

@@ -126,9 +126,9 @@ def table(text: str, versions: dict[str, str], tags: dict[str, str]) -> str:
             f"coredns would be {versions[COREDNS]}, and kubeadm {versions[KUBERNETES]} asks for {tags['coredns']}"
         )
     own = {name: versions[MODULES[name]] for name in ("metrics-server", "network-policy-agent")}
-    text = replaced(text, r"^(kubernetes_version: )\S+$", versions[KUBERNETES])
+    text = replaced(text, r"^(kubernetes_version: )\S+", versions[KUBERNETES])
     for image, tag in {**tags, **own}.items():
-        text = replaced(text, rf"^(  {image}:\n(?:    .*\n)*?    image: \S+:)\S+$", tag)
+        text = replaced(text, rf"^(  {image}:\n(?:    .*\n)*?    image: \S+:)\S+", tag)
     return text
 
 
@@ -214,7 +214,7 @@ def bump_packages(root: Path, to: str) -> Changes:
     newest = packages_day(root)
     if day.isoformat() > newest:
         raise VersionError(f"Debian's mirrors have the packages of {newest}, and none of {to} yet")
-    pattern = r'^(platform_packages_date: )"\S+"$'
+    pattern = r'^(platform_packages_date: )"\S+"'
     return {TABLE: replaced((root / TABLE).read_text(), pattern, f'"{day.isoformat()}"')}
 
 
@@ -258,7 +258,7 @@ def bump_python(root: Path, package: str, to: str) -> Changes:
         text = (root / COLLECTIONS).read_text()
         for name, version in collections(locked(changes[Path("uv.lock")], package)).items():
             if f"name: {name}\n" in text:
-                text = replaced(text, rf"^(  - name: {re.escape(name)}\n    version: )\S+$", version)
+                text = replaced(text, rf"^(  - name: {re.escape(name)}\n    version: )\S+", version)
         changes[COLLECTIONS] = text
     return changes
 
