@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
 
-.PHONY: help up check run down venv test soak lint docs
+.PHONY: help up check run down venv bump outdated test soak lint docs
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -46,6 +46,13 @@ venv: .venv/synced ## The controller's tools, as locked
 	.venv/bin/uv export --quiet --frozen --no-header --no-annotate --output-file .venv/requirements.txt
 	.venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python .venv/requirements.txt
 	touch $@
+
+bump: venv ## Bring one version to another: WHAT=kubernetes TO=vX.Y.Z
+	@(cd tests && PYTHONPATH=../collections python -m tools.versions bump '$(WHAT)' '$(TO)')
+	$(MAKE) --no-print-directory docs
+
+outdated: venv ## List what is newer on the package mirrors
+	@cd tests && PYTHONPATH=../collections python -m tools.versions outdated
 
 test: venv ## Prove everything in a throwaway machine, beside whatever runs here (JOBS=...)
 	@cd tests && python -m tools.throwaway test $(JOBS)

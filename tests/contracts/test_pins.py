@@ -9,51 +9,53 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.project import COMMON, load, project_files
+from contracts.manifests import value_of
+from contracts.project import load, project_files
 from lib.paths import ROOT
+from tools import versions
 
-TABLE: dict[str, Any] = load(COMMON / "images.yml")
-IMAGES: dict[str, dict[str, Any]] = TABLE["platform_images"]
-GO_MOD = (ROOT / "roles/offline_images/files/node-programs/go.mod").read_text()
-REQUIRED = dict(re.findall(r"^\s*(?:require )?([\w./-]+\.[\w./-]+) (v\S+)(?: // indirect)?$", GO_MOD, re.MULTILINE))
-REPLACED = {
-    old: (new, version)
-    for old, new, version in re.findall(r"^\s*(?:replace )?(\S+) => (\S+) (v\S+)$", GO_MOD, re.MULTILINE)
-}
+IMAGES: dict[str, dict[str, Any]] = value_of("local", "platform", "platform_images")
+KUBERNETES: str = value_of("local", "platform", "kubernetes_version")
+DAY: str = value_of("local", "platform", "platform_packages_date")
+GO_MOD = (ROOT / versions.PROGRAMS / "go.mod").read_text()
+# Its value is the same for every one of them.
 OF_KUBERNETES = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"}
 
 
-def tag(name: str) -> str:
-    """Return the tag of an image of the table."""
-    return str(IMAGES[name]["image"]).rpartition(":")[2]
+@pytest.fixture(scope="module")
+def source() -> Path:
+    """The source of Kubernetes that the programs are compiled from."""
+    return versions.kubernetes_source(ROOT / versions.PROGRAMS, KUBERNETES)
 
 
-def test_kubernetes_is_one_version() -> None:
-    assert TABLE["kubernetes_version"] == REQUIRED["k8s.io/kubernetes"] == "v1.36.4"
-    assert {tag(name) for name in OF_KUBERNETES} == {TABLE["kubernetes_version"]}
+def test_table_has_the_versions_of_go_mod_and_the_tags_that_kubeadm_asks_for(source: Path) -> None:
+    text = (ROOT / versions.TABLE).read_text()
+    assert versions.table(text, versions.required(GO_MOD), versions.tags_of_kubeadm(source)) == text
+    assert {IMAGES[name]["image"].rpartition(":")[2] for name in OF_KUBERNETES} == {KUBERNETES}
 
 
-def test_staging_modules_are_those_of_that_version() -> None:
-    staging = {name: value for name, value in REPLACED.items() if name.startswith("k8s.io/")}
-    version = re.sub(r"^v1\.", "v0.", TABLE["kubernetes_version"])
-    assert len(staging) == 33
-    assert {name: (name, version) for name in staging} == staging
-    # Kubernetes requires its staging modules as v0.0.0, which exists nowhere.
-    wanted = {name for name, value in REQUIRED.items() if name.startswith("k8s.io/") and value in {"v0.0.0", version}}
-    assert wanted
-    assert wanted <= set(staging)
+def test_every_program_has_a_name_to_bump_it_by() -> None:
+    assert {*versions.MODULES.values(), versions.COREDNS} == set(versions.required(GO_MOD))
 
 
-@pytest.mark.parametrize(
-    ("image", "module"),
-    [
-        ("coredns", "github.com/coredns/coredns"),
-        ("metrics-server", "sigs.k8s.io/metrics-server"),
-        ("network-policy-agent", "sigs.k8s.io/kube-network-policies"),
-    ],
-)
-def test_version_of_an_image_is_the_one_that_is_compiled(image: str, module: str) -> None:
-    assert tag(image) == REQUIRED[module]
+def test_staging_modules_are_those_of_that_version(source: Path) -> None:
+    replaced = re.findall(r"^\s*(\S+) => (\S+) (\S+)$", GO_MOD, re.MULTILINE)
+    version = KUBERNETES.replace("v1.", "v0.", 1)
+    staging = versions.staging_modules(source)
+    assert staging
+    assert {entry for entry in replaced if entry[0].startswith("k8s.io/")} == {
+        (name, name, version) for name in staging
+    }
+
+
+@pytest.mark.parametrize("version", [KUBERNETES.removeprefix("v1."), DAY], ids=["Kubernetes", "packages"])
+def test_version_stands_in_no_other_file(version: str) -> None:
+    # The changelog tells of the past, and locks have versions of other things.
+    places = {ROOT / versions.TABLE, ROOT / versions.PROGRAMS / "go.mod", ROOT / versions.PROGRAMS / "go.sum"}
+    others = [path for path in project_files() if path.name not in {"CHANGELOG.md", "uv.lock"}]
+    number = re.compile(rf"(?<!\d){re.escape(version)}(?!\d)")
+    found = {path for path in others if path.is_file() and number.search(path.read_text(errors="replace"))}
+    assert found <= places
 
 
 def test_every_image_is_in_the_table_once_and_has_a_version() -> None:

@@ -6,14 +6,17 @@ import stat
 import yaml
 from lib.cluster import Cluster
 from lib.docker import docker
+from lib.paths import ROOT
 from lib.wait import wait_for
+
+TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
 
 
 def test_node_is_ready_with_the_version_of_the_table(cluster: Cluster) -> None:
     (node,) = cluster.get("nodes")["items"]
     conditions = {entry["type"]: entry["status"] for entry in node["status"]["conditions"]}
     assert conditions["Ready"] == "True"
-    assert node["status"]["nodeInfo"]["kubeletVersion"] == "v1.36.4"
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == TABLE["kubernetes_version"]
 
 
 def test_every_system_pod_runs(cluster: Cluster) -> None:

@@ -84,7 +84,7 @@ def test_machine_that_was_stopped_is_started_and_kept() -> None:
 
 
 # A text that nobody gave before: the root and the image that belong to it are nowhere, as on a fresh machine.
-UNMADE = ["-e", "loki_instance_refresh=never"]
+UNMADE = ["-e", "platform_packages_date=never"]
 
 
 def test_check_mode_announces_a_machine_whose_image_is_not_made_yet(another: str) -> None:
@@ -108,7 +108,7 @@ def test_check_mode_keeps_the_machine_whose_newer_image_is_not_made_yet() -> Non
 def test_newer_root_keeps_the_machine_and_says_so() -> None:
     docker("exec", NAME, "sh", "-c", "mkdir -p /var/lib/loki && echo old >/var/lib/loki/older")
     before = inspect()
-    run = playbook("-e", "loki_instance_refresh=2026-11-24")
+    run = playbook("-e", "platform_packages_date=another-day")
     assert run.status == 0, run.output
     message = run.message()
     assert f"{NAME} was made from {before['Config']['Image']} and is kept, with its logs" in message

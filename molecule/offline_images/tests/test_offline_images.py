@@ -92,7 +92,7 @@ PROGRAMS, ROOTFS, BASES, IMAGES, NODE = (
 @pytest.mark.parametrize(
     ("change", "rebuilt"),
     [
-        ("offline_images_refresh=another-day", {ROOTFS, BASES, IMAGES, NODE}),
+        ("platform_packages_date=another-day", {ROOTFS, BASES, IMAGES, NODE}),
         ('{"offline_images_go_tags": ["grpcnotrace", "another"]}', {PROGRAMS, IMAGES, NODE}),
         ("offline_images_disk_gib=1", set()),
     ],

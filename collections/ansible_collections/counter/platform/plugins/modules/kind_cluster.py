@@ -63,7 +63,7 @@ EXAMPLES = r"""
 - name: Create the cluster
   counter.platform.kind_cluster:
     name: counter-local
-    image: counter-platform/node:v1.36.4
+    image: "{{ offline_images_node_image }}"
     state_dir: .state/local/cluster
     kubeconfig: .state/local/kubeconfig
     kind: /usr/local/bin/kind

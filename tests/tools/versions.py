@@ -1,0 +1,410 @@
+"""Bring one version of the project to another one, and list what is newer on the package mirrors.
+
+``make bump WHAT=NAME TO=VERSION`` and ``make outdated``. What changes is worked out on copies and written at the end,
+so a version that the mirrors lack leaves every file as it was. In ``tests``, with ``collections`` in ``PYTHONPATH``:
+``python -m tools.versions bump NAME VERSION`` and ``python -m tools.versions outdated``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from datetime import date
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zipfile import ZipFile
+
+import yaml
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors
+from ansible_collections.counter.platform.plugins.modules.debian_rootfs import sources
+from lib.paths import CACHE, ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+Changes = dict[Path, str]
+"""New texts of files, by their paths in the project."""
+
+TABLE = Path("roles/platform/defaults/main/images.yml")
+IMAGES = Path("roles/offline_images")
+PROGRAMS = IMAGES / "files/node-programs"
+PROJECTS = [Path(), Path("app"), Path("tests/iac/checkov")]
+BOOTSTRAP = Path("bootstrap.txt")
+COLLECTIONS = Path("collections/requirements.yml")
+
+KUBERNETES = "k8s.io/kubernetes"
+COREDNS = "github.com/coredns/coredns"
+MODULES = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kind": "sigs.k8s.io/kind",
+    "kubernetes": KUBERNETES,
+    "metrics-server": "sigs.k8s.io/metrics-server",
+    "network-policy-agent": "sigs.k8s.io/kube-network-policies",
+}
+"""The module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its version."""
+TAGS_OF_KUBEADM = {"coredns": "CoreDNSVersion", "etcd": "DefaultEtcdVersion", "pause": "PauseVersion"}
+"""Images whose tags kubeadm decides, with the constants that it has them in."""
+
+
+class VersionError(Exception):
+    """A version cannot be had; the text says why."""
+
+
+def tool(name: str) -> str:
+    """Return the path of one of the controller's locked tools."""
+    return str(Path(sys.executable).parent / name)
+
+
+def go(folder: Path, *arguments: str) -> str:
+    """Run Go in a module's folder by the settings that the programs are compiled by, and return what it prints.
+
+    Raises :class:`CommandError` when it fails.
+    """
+    settings = {
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "",
+        "GOMODCACHE": str(CACHE / "go/mod"),
+        "GOCACHE": str(CACHE / "go/build"),
+    }
+    return run([tool("go"), *arguments], cwd=folder, env=settings)
+
+
+def required(go_mod: str) -> dict[str, str]:
+    """Return the versions of the modules that a go.mod requires for themselves and not for another."""
+    return dict(re.findall(r"^(?:require )?\s*(\S+) (v\S+)$", go_mod, re.MULTILINE))
+
+
+def replaced(text: str, pattern: str, value: str) -> str:
+    """Return a text with a value after what the pattern's only group matches, instead of the value that is there.
+
+    Raises :class:`VersionError` unless the pattern matches once.
+    """
+    new, count = re.subn(pattern, lambda found: found[1] + value, text, flags=re.MULTILINE)
+    if count != 1:
+        raise VersionError(f"{pattern} is there {count} times instead of once")
+    return new
+
+
+def kubernetes_source(folder: Path, version: str) -> Path:
+    """Return the folder with the source of a release of Kubernetes, fetched and verified by Go."""
+    return Path(json.loads(go(folder, "mod", "download", "-json", f"{KUBERNETES}@{version}"))["Dir"])
+
+
+def staging_modules(source: Path) -> set[str]:
+    """Return the modules that Kubernetes keeps in its own source, and publishes as v0 beside each v1."""
+    replaces = json.loads(go(source, "mod", "edit", "-json"))["Replace"]
+    return {entry["Old"]["Path"] for entry in replaces if entry["New"]["Path"].startswith("./staging/")}
+
+
+def tags_of_kubeadm(source: Path) -> dict[str, str]:
+    """Return the tags that the kubeadm of a source of Kubernetes asks for, by the names of the table of images."""
+    text = (source / "cmd/kubeadm/app/constants/constants.go").read_text()
+    tags = {}
+    for image, constant in TAGS_OF_KUBEADM.items():
+        found = re.findall(rf'^\s*{constant} = "(\S+)"$', text, re.MULTILINE)
+        if len(found) != 1:
+            raise VersionError(f"{constant} is {len(found)} times in kubeadm's constants.go instead of once")
+        tags[image] = found[0]
+    return tags
+
+
+def table(text: str, versions: dict[str, str], tags: dict[str, str]) -> str:
+    """Return the table of images with the versions of a go.mod and the tags that kubeadm asks for.
+
+    Raises :class:`VersionError` when go.mod has another CoreDNS than the one that kubeadm asks for.
+    """
+    if versions[COREDNS] != tags["coredns"]:
+        raise VersionError(
+            f"coredns would be {versions[COREDNS]}, and kubeadm {versions[KUBERNETES]} asks for {tags['coredns']}"
+        )
+    own = {name: versions[MODULES[name]] for name in ("metrics-server", "network-policy-agent")}
+    text = replaced(text, r"^(kubernetes_version: )\S+", versions[KUBERNETES])
+    for image, tag in {**tags, **own}.items():
+        text = replaced(text, rf"^(  {image}:\n(?:    .*\n)*?    image: \S+:)\S+$", tag)
+    return text
+
+
+def bump_program(root: Path, name: str, to: str) -> Changes:
+    """Return what it takes to compile another version of a program; with Kubernetes comes what kubeadm asks for.
+
+    Go selects every indirect version anew, so that the result depends on nothing but the versions that go.mod names.
+    """
+    module = MODULES[name]
+    with TemporaryDirectory() as temporary:
+        folder = Path(shutil.copytree(root / PROGRAMS, Path(temporary, "programs")))
+        try:
+            found = go(folder, "list", "-m", "-f", "{{.Version}}", f"{module}@{to}").strip()
+        except CommandError as error:
+            raise VersionError(f"Go finds no {to} of {module}: {str(error).splitlines()[-1].strip()}") from error
+        if found != to:
+            raise VersionError(f"{to} is no version of {module}; Go takes it for {found}")
+        edits = [f"-require={module}@{to}"]
+        if module == KUBERNETES:
+            source = kubernetes_source(folder, to)
+            new, version = staging_modules(source), to.replace("v1.", "v0.", 1)
+            old = set(re.findall(r"^\s(k8s\.io/\S+) => ", (folder / "go.mod").read_text(), re.MULTILINE))
+            edits += [f"-require={COREDNS}@{tags_of_kubeadm(source)['coredns']}"]
+            edits += [f"-dropreplace={entry}" for entry in sorted(old - new)]
+            edits += [f"-replace={entry}={entry}@{version}" for entry in sorted(new)]
+        go(folder, "mod", "edit", *edits)
+        select_versions(folder, root)
+        go_mod = (folder / "go.mod").read_text()
+        versions = required(go_mod)
+        if versions[module] != to:
+            raise VersionError(f"{name} would be {versions[module]}: another program needs that")
+        tags = tags_of_kubeadm(kubernetes_source(folder, versions[KUBERNETES]))
+        return {
+            PROGRAMS / "go.mod": go_mod,
+            PROGRAMS / "go.sum": (folder / "go.sum").read_text(),
+            TABLE: table((root / TABLE).read_text(), versions, tags),
+        }
+
+
+def select_versions(folder: Path, root: Path) -> None:
+    """Let Go select the indirect versions of the module in a folder anew, and verify and note all its checksums.
+
+    Not by ``go mod tidy``: it would add what only tests and other systems need.
+    """
+    go_mod = folder / "go.mod"
+    go_mod.write_text(re.sub(r"^.* // indirect\n", "", go_mod.read_text(), flags=re.MULTILINE))
+    (folder / "go.sum").write_text("")
+    tags = yaml.safe_load((root / IMAGES / "defaults/main.yml").read_text())["offline_images_go_tags"]
+    go(folder, "list", "-mod=mod", f"-tags={','.join(tags)}", "-deps", "tool", "./...")
+
+
+def packages_day(root: Path) -> str:
+    """Return the day of the newest of Debian's signed release files on the mirrors, as in 2026-01-31."""
+    suite = yaml.safe_load((root / IMAGES / "defaults/main.yml").read_text())["offline_images_suite"]
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        # apt fetches as another user where it can.
+        folder.chmod(0o755)
+        (folder / "lists/partial").mkdir(parents=True)
+        # Without a target it fetches the release files alone.
+        lines = [line.replace("]", " target=none]", 1) for line in sources(suite, [], mirrors())]
+        (folder / "sources.list").write_text("".join(f"{line}\n" for line in lines))
+        settings = {
+            "Dir::Etc::SourceList": f"{folder}/sources.list",
+            "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::State::Lists": f"{folder}/lists",
+            "Dir::Cache": str(folder),
+            "Acquire::Check-Valid-Until": "false",
+            "APT::Update::Error-Mode": "any",
+        }
+        run([*APT_GET, *(f"-o{name}={value}" for name, value in settings.items()), "update"])
+        texts = [path.read_text() for path in (folder / "lists").glob("*Release")]
+    days = [parsedate_to_datetime(day) for text in texts for day in re.findall(r"^Date: (.*)$", text, re.MULTILINE)]
+    return max(days).date().isoformat()
+
+
+def bump_packages(root: Path, to: str) -> Changes:
+    """Return what it takes to build every rootfs from the packages of another day."""
+    try:
+        day = date.fromisoformat(to)
+    except ValueError as error:
+        raise VersionError(f"{to} is no day; write it as in 2026-01-31") from error
+    newest = packages_day(root)
+    if day.isoformat() > newest:
+        raise VersionError(f"Debian's mirrors have the packages of {newest}, and none of {to} yet")
+    pattern = r'^(platform_packages_date: )"\S+"$'
+    return {TABLE: replaced((root / TABLE).read_text(), pattern, f'"{day.isoformat()}"')}
+
+
+def requirements(project: Path) -> Iterator[str]:
+    """Yield the requirements of a Python project as its pyproject.toml has them, those of its groups too."""
+    about = tomllib.loads((project / "pyproject.toml").read_text())
+    for listed in [about["project"]["dependencies"], *about.get("dependency-groups", {}).values()]:
+        yield from listed
+
+
+def package_of(requirement: str) -> str:
+    """Return the name of the package that a requirement is about."""
+    return canonicalize_name(Requirement(requirement).name)
+
+
+def python_packages(root: Path) -> dict[str, str]:
+    """Return each Python package that a project requires, by the name that it has here.
+
+    That is its own but where something else has it: the client for Kubernetes is ``python-kubernetes``.
+    """
+    names = {package_of(requirement) for project in PROJECTS for requirement in requirements(root / project)}
+    return {f"python-{name}" if name in MODULES else name: name for name in sorted(names)}
+
+
+def locked(lock: str, package: str) -> dict[str, Any]:
+    """Return what a uv.lock says of a package."""
+    (found,) = [entry for entry in tomllib.loads(lock)["package"] if entry["name"] == package]
+    return dict(found)
+
+
+def bump_python(root: Path, package: str, to: str) -> Changes:
+    """Return what it takes to lock another version of a Python package in every project that requires it."""
+    changes: Changes = {}
+    for project in PROJECTS:
+        pins = [entry for entry in requirements(root / project) if package_of(entry) == package]
+        if pins:
+            changes |= lock_python(root, project, package, to, pins)
+    if package == "uv":
+        changes[BOOTSTRAP] = bootstrap((root / BOOTSTRAP).read_text(), changes[Path("uv.lock")])
+    if package == "ansible":
+        text = (root / COLLECTIONS).read_text()
+        for name, version in collections(locked(changes[Path("uv.lock")], package)).items():
+            if f"name: {name}\n" in text:
+                text = replaced(text, rf"^(  - name: {re.escape(name)}\n    version: )\S+$", version)
+        changes[COLLECTIONS] = text
+    return changes
+
+
+def lock_python(root: Path, project: Path, package: str, to: str, pins: list[str]) -> Changes:
+    """Return the pyproject.toml and the uv.lock of one project that requires another version of a package.
+
+    ``pins`` are its requirements of the package; an exact one gets the new version, and any other has to allow it.
+    """
+    before, text = ((root / project / name).read_text() for name in ("uv.lock", "pyproject.toml"))
+    for pin in pins:
+        text = text.replace(f'"{pin}"', '"' + re.sub(r"==[^;\s]+", f"=={to}", pin) + '"')
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "pyproject.toml").write_text(text)
+        (folder / "uv.lock").write_text(before)
+        wanted = [f"--upgrade-package={package}=={to}", f"--python={sys.executable}"]
+        try:
+            run([tool("uv"), "lock", "--quiet", *wanted], cwd=folder, env={"UV_CACHE_DIR": str(CACHE / "uv")})
+        except CommandError as error:
+            reason = str(error).partition("\n")[2]
+            raise VersionError(f"no {package} {to} for {project / 'pyproject.toml'}: {reason}") from error
+        after = (folder / "uv.lock").read_text()
+    # A lock is for everyone, and uv writes the addresses of the index that it is set up with.
+    if foreign := hosts(after) - hosts(before):
+        raise VersionError(
+            f"uv would write addresses at {', '.join(sorted(foreign))} into {project / 'uv.lock'}, which has those of"
+            f" {', '.join(sorted(hosts(before)))} alone: lock where no other index is set up"
+        )
+    if (version := locked(after, package)["version"]) != to:
+        raise VersionError(f"{to} is {version} of {package}: write it like that")
+    return {project / "pyproject.toml": text, project / "uv.lock": after}
+
+
+def hosts(lock: str) -> set[str]:
+    """Return the hosts of all addresses in a uv.lock."""
+    return set(re.findall(r'"https?://([^/"]+)', lock))
+
+
+def bootstrap(text: str, lock: str) -> str:
+    """Return the bootstrap's requirements, with their first comment as it is, for the uv of a uv.lock."""
+    uv = locked(lock, "uv")
+    wheels = [wheel for wheel in uv["wheels"] if re.search(r"-manylinux\w*_(x86_64|aarch64)\b", wheel["url"])]
+    lines = [f"uv=={uv['version']}", *(f"    --hash={entry}" for entry in sorted(wheel["hash"] for wheel in wheels))]
+    return text[: text.index("uv==")] + " \\\n".join(lines) + "\n"
+
+
+def collections(ansible: dict[str, Any]) -> dict[str, str]:
+    """Return the versions of the collections that a locked package ansible brings, read out of its wheel."""
+    with TemporaryDirectory() as temporary:
+        (wheel,) = ansible["wheels"]
+        listed = Path(temporary, "requirements.txt")
+        listed.write_text(f"ansible=={ansible['version']} --hash={wheel['hash']}\n")
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        run([*pip, f"--dest={temporary}", f"--requirement={listed}"])
+        (path,) = Path(temporary).glob("*.whl")
+        with ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if re.fullmatch(r"[\w/]+/MANIFEST\.json", name)]
+            found = [json.loads(archive.read(name))["collection_info"] for name in names]
+    return {f"{about['namespace']}.{about['name']}": about["version"] for about in found}
+
+
+def bump(root: Path, what: str, to: str) -> Changes:
+    """Return the files that have another text with another version of something.
+
+    Parameters:
+        root: the project.
+        what: a program of :data:`MODULES`, ``packages``, or a Python package that a project requires.
+        to: the version, written as where it stands now; of ``packages`` a day.
+
+    Raises :class:`VersionError` or :class:`CommandError` when there is no such thing or no such version.
+    """
+    python = python_packages(root)
+    if what == "packages":
+        changes = bump_packages(root, to)
+    elif what in MODULES:
+        changes = bump_program(root, what, to)
+    elif what in python:
+        changes = bump_python(root, python[what], to)
+    else:
+        names = ", ".join(["packages", *MODULES, *python])
+        raise VersionError(
+            f"{what!r} has no version of its own. These have: {names}. CoreDNS, pause and etcd's tag follow kubernetes"
+        )
+    return {path: text for path, text in changes.items() if text != (root / path).read_text()}
+
+
+def write(root: Path, changes: Changes) -> None:
+    """Write the files, all or none."""
+    before = {path: (root / path).read_text() for path in changes}
+    try:
+        for path, text in changes.items():
+            (root / path).write_text(text)
+    except BaseException:
+        for path, text in before.items():
+            (root / path).write_text(text)
+        raise
+
+
+def outdated(root: Path) -> list[tuple[str, str, str, str]]:
+    """Return what is newer on the mirrors: each with the version here, the newest one, and where that is."""
+    rows = []
+    newer = "{{with .Update}}{{$.Path}} {{$.Version}} {{.Version}}{{end}}"
+    listing = go(root / PROGRAMS, "list", "-m", "-u", "-f", newer, *MODULES.values())
+    names = {module: name for name, module in MODULES.items()}
+    for module, here, newest in (line.split() for line in listing.splitlines() if line):
+        rows.append((names[module], here, newest, "Go modules"))
+    here, newest = yaml.safe_load((root / TABLE).read_text())["platform_packages_date"], packages_day(root)
+    if newest > here:
+        rows.append(("packages", here, newest, "Debian"))
+    names = {package: name for name, package in python_packages(root).items()}
+    python = set()
+    for project in PROJECTS:
+        listing = run(
+            [tool("uv"), "tree", "--frozen", "--outdated", "--depth=1", "--all-groups", f"--python={sys.executable}"],
+            cwd=root / project, env={"UV_CACHE_DIR": str(CACHE / "uv")},
+        )  # fmt: skip
+        for package, here, newest in re.findall(r"─ ([\w.-]+)\S* v(\S+).* \(latest: v(\S+)\)", listing):
+            python.add((names[package], here, newest, "PyPI"))
+    return [*rows, *sorted(python)]
+
+
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """Do what the command line says with a project; return the exit status."""
+    parser = argparse.ArgumentParser(prog="versions", description="Versions of the project and of the mirrors")
+    commands = parser.add_subparsers(dest="command", required=True)
+    bumping = commands.add_parser("bump", help="bring one version to another one")
+    bumping.add_argument("what", help="a program, packages, or a Python package; of any other name, a list of these")
+    bumping.add_argument("to", help="the version; of packages a day")
+    commands.add_parser("outdated", help="list what is newer on the mirrors")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "bump":
+            changes = bump(root, options.what, options.to)
+            write(root, changes)
+            print("\n".join(f"changed {path}" for path in changes) or f"{options.what} is at {options.to} already")
+        else:
+            rows = [("what", "here", "newest", "where"), *outdated(root)]
+            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+            for row in rows:
+                print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    except (VersionError, CommandError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
