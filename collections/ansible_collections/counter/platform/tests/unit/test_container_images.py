@@ -323,7 +323,7 @@ def test_an_archive_of_older_dockers(tmp_path: Path) -> None:
 def test_an_archive_that_is_none(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "empty.tar", "w"):
         pass
-    with pytest.raises(CommandError, match=r"empty\.tar has no manifest\.json"):
+    with pytest.raises(CommandError, match=r"empty\.tar: it has no manifest\.json"):
         config_digest(tmp_path / "empty.tar")
     (tmp_path / "text.tar").write_text("no tar")
     with pytest.raises(CommandError, match=r"text\.tar cannot be read"):
