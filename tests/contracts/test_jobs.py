@@ -95,6 +95,20 @@ def test_client_without_a_daemon_is_no_engine(monkeypatch: pytest.MonkeyPatch, t
     assert not engine_answers()
 
 
+@pytest.mark.parametrize(
+    ("chosen", "names"),
+    [
+        ("lint", ["lint"]),
+        ("bare lint", ["bare", "lint"]),
+        ("offline_images site", ["engine", "site", "offline_images"]),
+        ("unit bare", ["bare", "engine", "unit"]),
+    ],
+)
+def test_chosen_jobs_find_an_engine(chosen: str, names: list[str]) -> None:
+    """Two lanes that both began with installing one met in apt."""
+    assert names_of(jobs.parse(["test", *chosen.split()])[1]) == names
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_no_job_runs_twice(suite: str) -> None:
     assert not [name for name, times in Counter(names_of(SUITES[suite])).items() if times > 1]

@@ -243,9 +243,12 @@ def parse(arguments: list[str]) -> tuple[str, Steps]:
     unknown = sorted(wanted - set(names_of(steps)))
     if unknown:
         parser.error(f"{parsed.suite} has no job {', '.join(unknown)}; it has {', '.join(names_of(steps))}")
-    return parsed.suite, [
-        [[job for job in lane if not wanted or job.name in wanted] for lane in step] for step in steps
-    ]
+    if not wanted:
+        return parsed.suite, steps
+    chosen = [[[job for job in lane if job.name in wanted] for lane in step] for step in steps]
+    # Two lanes that both begin with an installation would meet in apt.
+    engine = [] if wanted <= {BARE.name, LINT.name} else [[[Job("site", "engine", (ENGINE,))]]]
+    return parsed.suite, [chosen[0], *engine, *chosen[1:]]
 
 
 def main(arguments: list[str]) -> int:
