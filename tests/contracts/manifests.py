@@ -50,9 +50,9 @@ def variables(environment: str, role: str) -> dict[str, Any]:
         if path.exists():
             found |= loader.load_from_file(str(path), trusted_as_template=True)
     found |= manager.get_vars(host=inventory.get_host("localhost"))
-    internal = ROOT / "roles" / role / "vars/main.yml"
-    if internal.exists():
-        found |= loader.load_from_file(str(internal), trusted_as_template=True)
+    for path in [ROOT / "roles" / name / "vars/main.yml" for name in ("platform", role)]:
+        if path.exists():
+            found |= loader.load_from_file(str(path), trusted_as_template=True)
     return {**found, **FACTS, "ansible_search_path": [str(ROOT / "roles" / role)]}
 
 
