@@ -41,7 +41,8 @@ def killed(*command: str, when: str, condition: "Path | str", cwd: Path = ROOT) 
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_for(when, there, 300, every=0.2)
+        # With an empty cache everything is built before there is a node.
+        wait_for(when, there, 1800, every=0.2)
         time.sleep(2)
         assert process.poll() is None, f"{when}: the run ended before it could be killed"
     finally:
