@@ -13,13 +13,22 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
 
-.PHONY: help up check run down venv bump outdated test soak lint docs
+.PHONY: help up upgrade backup restore check run down venv bump outdated test soak lint docs
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
 up: venv ## From a bare machine to a counted request (ENVIRONMENT=local, ARGS=...)
 	@$(PLAYBOOK) site.yml $(ARGS)
+
+upgrade: venv ## As `up`, and replace the cluster's nodes where that is needed; the count goes on
+	@$(PLAYBOOK) site.yml -e kind_cluster_replace=true $(ARGS)
+
+backup: venv ## Write the count into a file that is not there yet (FILE=...)
+	@$(PLAYBOOK) playbooks/backup.yml -e counter_app_backup='$(abspath $(FILE))'
+
+restore: venv ## Raise the count to the one in a file of `backup`; it never goes back (FILE=...)
+	@$(PLAYBOOK) playbooks/restore.yml -e counter_app_backup='$(abspath $(FILE))'
 
 check: venv ## Say what `up` would change, and change nothing
 	@$(PLAYBOOK) site.yml --check --diff $(ARGS)

@@ -33,6 +33,7 @@ ADDONS = ROOT / "roles/cluster_addons"
 # What other roles set while they run, and what is generated.
 FACTS: dict[str, Any] = {
     "_counter_app_password": "generated",
+    "_counter_app_backup_password": "generated too",
     "counter_image_built": {"image": "counter-platform/counter:0123456789abcdef"},
     "offline_images_base": {"python-root": {"image": "counter-platform/python-root:0123456789abcdef"}},
     "kind_cluster_gateway": "172.18.0.1",
@@ -338,7 +339,10 @@ def check_disruptions(objects: list[Object]) -> None:
 
 
 def check_valkey(objects: list[Object]) -> None:
-    """What Valkey has answered is on its volume, and who has no password can only ask whether it is there."""
+    """What Valkey has answered is on its volume, one server writes it, and nobody can lower the count.
+
+    Who has no password can only ask whether Valkey is there.
+    """
     spec = one(objects, "StatefulSet", "counter-valkey")["spec"]
     (container,) = spec["template"]["spec"]["containers"]
     (claim,) = spec["volumeClaimTemplates"]
@@ -349,10 +353,15 @@ def check_valkey(objects: list[Object]) -> None:
     assert settings["--maxmemory-policy"] == "noeviction"
     secret = one(objects, "Secret", "counter-valkey")["stringData"]
     users = {line.split()[1]: line.split()[2:] for line in secret["users.acl"].splitlines()}
-    assert set(users) == {"default", "counter"}
     assert users["default"][-2:] == ["-@all", "+ping"]
-    assert "nopass" not in users["counter"]
-    assert secret["password"] not in secret["users.acl"]
+    rights = {"counter": ["+incr", "+ping"], "backup": ["+get", "+incrby"]}
+    assert set(users) == {"default", *rights}
+    for user, commands in rights.items():
+        assert "nopass" not in users[user]
+        assert users[user][users[user].index("-@all") + 1 :] == commands
+    assert secret["password"] != secret["backup-password"]
+    assert not [key for key in ("password", "backup-password") if secret[key] in secret["users.acl"]]
+    assert container["command"] == ["flock", "--no-fork", f"{mount['mountPath']}/lock", "valkey-server"]
     assert settings["--aclfile"].rpartition("/")[2] == "users.acl"
     for _, pod in workloads(objects):
         (volume,) = [entry for entry in pod["spec"]["volumes"] if "secret" in entry]

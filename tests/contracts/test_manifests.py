@@ -130,6 +130,7 @@ SERVICE, PROXY, VALKEY = f"{POD}/containers/0", f"{POD}/initContainers/0", f"{PO
 HAPROXY_CFG, USERS = "/data/haproxy.cfg", "/stringData/users.acl"
 COUNTER = {"app.kubernetes.io/name": "counter", "app.kubernetes.io/component": "service"}
 PASSWORD_HASH = hashlib.sha256(manifests.FACTS["_counter_app_password"].encode()).hexdigest()
+BACKUP_HASH = hashlib.sha256(manifests.FACTS["_counter_app_backup_password"].encode()).hexdigest()
 NOT_FOUND = 'http-request return status 404 content-type application/json string \'{"title": "Not found"}\''
 
 FAULTS: dict[str, tuple[str, Change, Check]] = {
@@ -317,6 +318,20 @@ FAULTS: dict[str, tuple[str, Change, Check]] = {
         manifests.check_valkey,
     ),
     "Valkey keeps nothing": (STATEFULSET, replace(f"{VALKEY}/args/1", "/data", "/run"), manifests.check_valkey),
+    "two servers write one log": (
+        STATEFULSET,
+        replace(f"{VALKEY}/command", ["flock", "--no-fork", "/data/lock", "valkey-server"], ["valkey-server"]),
+        manifests.check_valkey,
+    ),
+    "a backup may lower the count": (
+        "Secret/counter-valkey",
+        replace_line(
+            USERS,
+            f"user backup on #{BACKUP_HASH} resetkeys ~counter resetchannels -@all +get +incrby",
+            f"user backup on #{BACKUP_HASH} resetkeys ~counter resetchannels -@all +get +set",
+        ),
+        manifests.check_valkey,
+    ),
 }
 
 

@@ -22,6 +22,14 @@ class Cluster:
         self.name = f"counter-{environment}"
         self.command = [str(self.state / "bin" / "kubectl"), f"--kubeconfig={self.state / 'kubeconfig'}"]
 
+    @property
+    def node(self) -> str:
+        """The name of the node's container: an upgrade changes it, and the next one changes it back."""
+        labels = [f"--filter=label=io.x-k8s.kind.cluster={self.name}{generation}" for generation in ("", "-b")]
+        names = [docker("ps", "--all", label, "--format={{.Names}}") for label in labels]
+        (found,) = " ".join(names).split()
+        return found
+
     def kubectl(self, *arguments: str, check: bool = True, timeout: float = 120) -> str:
         """Run kubectl and return its output."""
         return run(*self.command, *arguments, check=check, timeout=timeout).stdout
@@ -45,7 +53,7 @@ class Cluster:
 
     def node_exec(self, *command: str) -> str:
         """Run a command on the node."""
-        return docker("exec", f"{self.name}-control-plane", *command)
+        return docker("exec", self.node, *command)
 
     @contextmanager
     def without_policy_agent(self) -> Iterator[None]:

@@ -117,7 +117,7 @@ def wait_until_idle(cluster: Cluster) -> None:
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
 
 
-def playbook(*arguments: str) -> Run:
-    """Run the application's playbook on the scenario's cluster."""
+def playbook(*arguments: str, name: str = "app") -> Run:
+    """Run a playbook, the application's by default, on the scenario's cluster."""
     environment = ["-e", "platform_environment=molecule", "-e", f"platform_http_port={PORT}"]
-    return execute("ansible-playbook", "-i", "inventories/local", "playbooks/app.yml", *environment, *arguments)
+    return execute("ansible-playbook", "-i", "inventories/local", f"playbooks/{name}.yml", *environment, *arguments)

@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,15 @@ from lib.cluster import Cluster
 from lib.command import execute, run
 from lib.docker import docker
 from lib.machine import copy_project
-from lib.network import count
+from lib.network import answers, count
 from lib.paths import CACHE, ROOT
 from lib.wait import wait_for
 
 URL = "http://127.0.0.1:8080/"
+RECORD = Path("/var/lib/counter-platform/local/record/record.json")
+# What the environment begins with; an upgrade gives it the usual one.
+FIRST_PORT = 8095
+FIRST_URL = f"http://127.0.0.1:{FIRST_PORT}/"
 
 
 def descendants(pid: int) -> list[int]:
@@ -94,15 +100,58 @@ def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> 
     assert not list(images.glob(".building-*"))
 
 
+def with_port(target: str, port: int) -> tuple[str, ...]:
+    """Return the command that makes a target with a host port, a change of which takes other nodes."""
+    return ("make", target, f"ARGS=-e platform_http_port={port}")
+
+
 def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
-    killed("make", "up", when="the node to start", condition="counter-local-control-plane")
-    assert not (ROOT / ".state/local/cluster/made.json").exists()
-    run = execute("make", "up")
+    up = with_port("up", FIRST_PORT)
+    killed(*up, when="the node to start", condition="counter-local-control-plane")
+    assert not json.loads(RECORD.read_text())["current"]
+    run = execute(*up)
     assert run.status == 0, run.output
-    first = count(URL)
-    assert count(URL) == first + 1
+    first = count(FIRST_URL)
+    assert count(FIRST_URL) == first + 1
     (node,) = Cluster("local").get("nodes")["items"]
     assert {"type": "Ready", "status": "True"}.items() <= node["status"]["conditions"][-1].items()
+
+
+def test_change_that_takes_other_nodes_is_announced_and_not_done_by_the_way() -> None:
+    before, node = count(FIRST_URL), Cluster("local").node
+    check, up = execute("make", "check"), execute("make", "up")
+    for said in (check, up):
+        assert f"hostPort: {FIRST_PORT} -> 8080" in said.message()
+        assert "make upgrade" in said.message()
+    assert check.status == 0, check.output
+    assert up.status != 0
+    assert up.recap("changed") == 0, up.output
+    assert Cluster("local").node == node
+    assert count(FIRST_URL) == before + 1
+
+
+def test_upgrade_that_fails_brings_the_old_nodes_back() -> None:
+    before, node = count(FIRST_URL), Cluster("local").node
+    with socket.create_server(("127.0.0.1", 8080)):
+        run = execute("make", "upgrade")
+    assert run.status != 0, run.output
+    assert "and the old ones run again" in run.message()
+    assert "address already in use" in run.message()
+    assert Cluster("local").node == node
+    wait_for("an answer", lambda: answers(f"{FIRST_URL}readyz"), 120)
+    assert count(FIRST_URL) == before + 1
+
+
+def test_killed_upgrade_goes_on_and_the_count_with_it() -> None:
+    before, old = count(FIRST_URL), Cluster("local").node
+    new = "counter-local-b-control-plane"
+    assert old != new
+    killed("make", "upgrade", when="the new node to start", condition=new)
+    # Nobody has to ask twice.
+    run = execute("make", "up")
+    assert run.status == 0, run.output
+    assert Cluster("local").node == new
+    assert count(URL) == before + 1
 
 
 def test_second_run_changes_nothing() -> None:
@@ -125,8 +174,37 @@ def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it() -> None:
     assert Cluster("local").get("hpa", "counter", "--namespace=counter")["spec"] == before
 
 
+def test_lost_state_folder_costs_nothing() -> None:
+    before = count(URL)
+    node, passwords = Cluster("local").node, (ROOT / ".state/local/valkey-password").read_text()
+    shutil.rmtree(ROOT / ".state")
+    run = execute("make", "up")
+    assert run.status == 0, run.output
+    assert "was taken over as it is, with its count" in run.message()
+    assert Cluster("local").node == node
+    assert (ROOT / ".state/local/valkey-password").read_text() == passwords
+    assert count(URL) == before + 1
+    again = execute("make", "up")
+    assert again.recap("changed") == 0, again.output
+
+
+def test_certificates_are_renewed_in_their_last_days() -> None:
+    before = count(URL)
+    kubeconfig = ROOT / ".state/local/kubeconfig"
+    old, record = kubeconfig.read_text(), json.loads(RECORD.read_text())
+    record["current"]["certificates_end"] = str(datetime.now(UTC).date() + timedelta(days=59))
+    RECORD.write_text(json.dumps(record))
+    run = execute("make", "up")
+    assert run.status == 0, run.output
+    assert "were renewed" in run.message()
+    assert kubeconfig.read_text() != old
+    assert Cluster("local").get("nodes")["items"], "the API server takes the new one"
+    assert json.loads(RECORD.read_text())["current"]["certificates_end"] > record["current"]["certificates_end"]
+    assert count(URL) == before + 1
+
+
 def test_stopped_node_is_started_again() -> None:
-    docker("stop", "counter-local-control-plane")
+    docker("stop", Cluster("local").node)
     run = execute("make", "up")
     assert run.status == 0, run.output
     wait_for("an answer", lambda: count(URL) >= 1, 60)

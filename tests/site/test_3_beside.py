@@ -1,5 +1,6 @@
 """The proof itself, beside an environment that somebody uses: it has a machine of its own and touches nothing else."""
 
+from lib.cluster import Cluster
 from lib.command import Run, execute
 from lib.docker import containers, docker
 from lib.machine import OWNER_LABEL, make_image
@@ -27,7 +28,7 @@ def test_live_environment_goes_on_and_leftovers_go(live: None) -> None:
         run = prove("test_down_with_nothing_there_changes_nothing")
         assert run.status == 0, run.output
         assert "1 passed" in run.output.splitlines()[-1]
-        assert {others, "counter-local-control-plane"} <= containers()
+        assert {others, Cluster("local").node} <= containers()
         assert ours.name not in containers()
     finally:
         docker("rm", "--force", others)

@@ -40,6 +40,12 @@ def test_up_ten_requests_the_tests_and_one_more(bare: Machine) -> None:
     tests = on(bare, "make", "test", "JOBS=bare lint")
     assert tests.status == 0, tests.output
     assert count(bare) == 11
+    # As it was written on another machine.
+    saved = json.dumps({"count": 214472, "environment": "local", "time": "2026-11-25T02:40:16Z"})
+    on(bare, "sh", "-c", f"echo '{saved}' >/srv/count.json")
+    restore = on(bare, "make", "restore", "FILE=/srv/count.json")
+    assert restore.status == 0, restore.output
+    assert count(bare) == 214473
     down = on(bare, "make", "down")
     assert down.status == 0, down.output
     assert on(bare, "docker", "ps", "--all", "--quiet").output == ""

@@ -1,14 +1,16 @@
 """`make down` removes what `make up` made, and nothing else."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from lib.cluster import Cluster
 from lib.command import execute
 from lib.docker import containers, docker
 from lib.paths import ROOT
 
-NODE, NETWORK = "counter-local-control-plane", "counter-local"
+NETWORK = "counter-local"
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def test_down_removes_what_up_made_and_nothing_else(bystander: str) -> None:
     home = Path.home() / ".kube" / "config"
     home.parent.mkdir(exist_ok=True)
     home.write_text("somebody's own")
-    mounts = json.loads(docker("inspect", NODE))[0]["Mounts"]
+    mounts = json.loads(docker("inspect", Cluster("local").node))[0]["Mounts"]
     volumes = {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
     assert volumes
     run = execute("make", "down")
@@ -34,6 +36,8 @@ def test_down_removes_what_up_made_and_nothing_else(bystander: str) -> None:
     assert NETWORK not in docker("network", "ls", "--format={{.Name}}").split()
     assert not volumes & set(docker("volume", "ls", "--quiet").split())
     assert not (ROOT / ".state" / "local").exists()
+    assert not Path("/var/lib/counter-platform/local").exists()
+    assert re.search(r"count [1-9]\d*", run.message()), "it says what is lost"
     assert home.read_text() == "somebody's own"
     for kind in ("network", "volume", "container"):
         assert docker(kind, "inspect", bystander), f"the {kind} of somebody else is gone"

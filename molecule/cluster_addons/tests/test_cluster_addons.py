@@ -28,7 +28,7 @@ def test_metrics_api_has_figures_of_nodes_and_pods(cluster: Cluster) -> None:
     api = "/apis/metrics.k8s.io/v1beta1/nodes"
     wait_for("figures", lambda: '"usage"' in cluster.kubectl("get", "--raw", api, check=False), 90)
     nodes = json.loads(cluster.kubectl("get", "--raw", api))["items"]
-    assert [node["metadata"]["name"] for node in nodes] == [f"{cluster.name}-control-plane"]
+    assert [node["metadata"]["name"] for node in nodes] == [cluster.node]
     assert cluster.kubectl("top", "pods", SYSTEM, "--no-headers").strip()
 
 
@@ -64,7 +64,7 @@ def test_without_the_agent_the_probe_reports(cluster: Cluster) -> None:
 
 
 def test_pods_resolve_names_of_the_engines_network(cluster: Cluster) -> None:
-    node = f"{cluster.name}-control-plane"
+    node = cluster.node
     program = f"import socket; print(socket.gethostbyname({node!r}))"
     answer = cluster.kubectl("exec", "deployment/client", PROBE, "--", "python3", "-c", program).strip()
     assert answer == docker("inspect", node, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")

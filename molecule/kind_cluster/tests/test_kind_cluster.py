@@ -34,15 +34,15 @@ def test_every_system_pod_runs(cluster: Cluster) -> None:
 def test_node_says_whose_it_is(cluster: Cluster) -> None:
     (mount,) = [
         mount
-        for mount in json.loads(docker("inspect", f"{cluster.name}-control-plane"))[0]["Mounts"]
+        for mount in json.loads(docker("inspect", cluster.node))[0]["Mounts"]
         if mount["Destination"] == "/etc/counter-platform"
     ]
-    assert mount["Source"] == str(cluster.state / "cluster")
+    assert mount["Source"] == "/var/lib/counter-platform/molecule/record"
     assert not mount["RW"]
 
 
 def test_network_is_the_clusters_own(cluster: Cluster) -> None:
-    networks = json.loads(docker("inspect", f"{cluster.name}-control-plane"))[0]["NetworkSettings"]["Networks"]
+    networks = json.loads(docker("inspect", cluster.node))[0]["NetworkSettings"]["Networks"]
     assert list(networks) == [cluster.name]
 
 
@@ -65,7 +65,7 @@ def test_engines_dns_is_served_on_an_address_that_pods_can_reach(cluster: Cluste
     ]
     assert servers
     assert not [server for server in servers if server.startswith("127.")]
-    assert cluster.node_exec("getent", "hosts", f"{cluster.name}-control-plane")
+    assert cluster.node_exec("getent", "hosts", cluster.node)
 
 
 def test_no_unit_of_the_node_failed(cluster: Cluster) -> None:

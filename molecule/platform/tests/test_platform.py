@@ -9,7 +9,7 @@ from lib.paths import ROOT
 
 @pytest.mark.parametrize(("environment", "port"), [("local", 8080), ("staging", 8081)])
 def test_an_environments_own_values_come_first(environment: str, port: int) -> None:
-    run = execute("ansible-playbook", "-i", f"inventories/{environment}", "molecule/platform/values.yml")
+    run = execute("ansible-playbook", "-i", f"inventories/{environment}", "molecule/platform/values.yml", "--check")
     assert run.status == 0, run.output
     assert f"port {port}, node port 30080, state in {ROOT}/.state/{environment}" in run.message()
 

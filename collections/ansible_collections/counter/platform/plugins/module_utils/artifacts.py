@@ -47,6 +47,26 @@ def digest_of_tree(root: Path) -> str:
     return total.hexdigest()
 
 
+def write_whole(path: Path, content: str) -> None:
+    """Write a file that is there whole or as it was before, also after a power cut."""
+    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    with staged.open("w", encoding="utf-8") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    staged.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Progress:
     """Reports what a long step is doing, through a file that the progress callback prints from.
 
@@ -107,7 +127,11 @@ class ArtifactStore:
             staging = folder / f".building-{key}"
             staging.mkdir()
             make(staging)
+            for path in [*staging.rglob("*"), staging]:
+                if not path.is_symlink():
+                    sync(path)
             staging.rename(self.path(name, key))
+            sync(folder)
             self._drop_unused(folder)
             return True
 

@@ -1,21 +1,26 @@
 #!/usr/bin/python
 # Copyright: counter-platform contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Make, start or remove a kind cluster, and never one that somebody else made."""
+"""Make, start, replace or remove a kind cluster, and never one that somebody else made."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kind_cluster
-short_description: A kind cluster, present or absent
+short_description: A kind cluster, present or absent, whose data outlives its nodes
 description:
-  - Every node mounts the cluster's own state folder, so that the running containers show whose cluster it is, what it
-    was made from, and whether its creation ended. A cluster of that name without this ownership record is left alone
-    and refused.
-  - A cluster whose creation was interrupted is removed and made again; stopped nodes are started.
+  - Keeps the cluster's ownership record and volumes in one folder, which outlives the node containers. The record says
+    whose cluster it is, which nodes it has and what they were made from. Every node mounts it, which shows the record
+    that a container belongs to. A cluster of that name without our record is left alone and refused.
+  - A creation notes in the record that it began. Only a cluster with that note is taken for half made, and made again.
+    Stopped nodes are started. A kubeconfig that is gone is written again.
+  - A cluster that was made from something else is refused or, with O(replace=true), replaced. Its nodes are stopped,
+    and new ones are made that mount the same volumes. If they do not become ready, they are removed and the old ones
+    started.
+  - Certificates of the control plane that end within O(renew_days) are renewed.
 options:
   name:
-    description: Name of the cluster.
+    description: Name of the cluster and of its network. Nodes that replace others are named NAME-b, and NAME again.
     type: str
     required: true
   state:
@@ -27,11 +32,19 @@ options:
     description: The node image. Needed with O(state=present).
     type: str
   config:
-    description: kind's configuration (API V(kind.x-k8s.io/v1alpha4)), without name, node image and ownership record.
+    description: kind's configuration (API V(kind.x-k8s.io/v1alpha4)), without name, node image and mounts of its own.
     type: dict
     default: {}
+  replace:
+    description: Whether a cluster that was made from something else is replaced.
+    type: bool
+    default: false
+  data_dir:
+    description: Folder of the record and the volumes, of this cluster alone. Both go with O(state=absent).
+    type: path
+    required: true
   state_dir:
-    description: Folder that holds the cluster's ownership record; one for each cluster.
+    description: The environment's state folder. Its path says whose cluster it is.
     type: path
     required: true
   kubeconfig:
@@ -45,6 +58,10 @@ options:
     description: How long the cluster may take to become ready.
     type: int
     default: 300
+  renew_days:
+    description: How many days before their end certificates are renewed.
+    type: int
+    default: 60
   kind:
     description: The kind command. Needed with O(state=present).
     type: str
@@ -64,7 +81,8 @@ EXAMPLES = r"""
   counter.platform.kind_cluster:
     name: counter-local
     image: "{{ offline_images_node_image }}"
-    state_dir: .state/local/cluster
+    data_dir: /var/lib/counter-platform/local
+    state_dir: .state/local
     kubeconfig: .state/local/kubeconfig
     kind: /usr/local/bin/kind
     docker: /usr/bin/docker
@@ -72,14 +90,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-conflict:
-  description:
-    - Why a cluster of this name was left as it is. It was not made from here (V(foreign)), or it was made with other
-      settings or another node image (V(settings)).
-  returned: when the task fails for that reason
-  type: str
 nodes:
-  description: Names of the node containers.
+  description: Names of the node containers; of a creation that did not end where there are no others.
   returned: always
   type: list
   elements: str
@@ -88,26 +100,51 @@ gateway:
   returned: always
   type: str
 action:
-  description: What was, or in check mode would be, done.
+  description: >-
+    What was, or in check mode would be, done: V(none), V(create), V(start), V(replace), V(adopt) where only the
+    kubeconfig was gone, V(renew) or V(delete).
+  returned: always
+  type: str
+conflict:
+  description: >-
+    Why a cluster of this name was left as it is: V(foreign) when it has not our record, V(other_environment) when its
+    record is another environment's, V(record_gone) when its nodes are there and its record is not, V(settings) when it
+    was made from something else and is not to be replaced.
+  returned: when the module fails because of it
+  type: str
+changes:
+  description:
+    - With the action V(replace), where the configuration of the nodes changes, each as C(path: old -> new).
+  returned: always
+  type: list
+  elements: str
+certificates_end:
+  description: When the control plane's certificates end, as in V(2027-11-25); empty without a cluster.
   returned: always
   type: str
 """
 
+import base64
+import datetime
 import json
 import os
+import shutil
 import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.counter.platform.plugins.module_utils.artifacts import Progress, digest_of
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import Progress, digest_of, write_whole
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
-RECORD_MOUNT = "/etc/counter-platform"
-"""Where a node mounts the state folder; the mount is what says that the cluster is ours."""
-LABEL = "io.x-k8s.kind.cluster"
+RECORD = "/etc/counter-platform"
+"""Where a node mounts the folder of the record; the mount says which record the node belongs to."""
+VOLUMES = "/var/local/volumes"
+"""Where a node mounts the volumes."""
+KIND_LABEL = "io.x-k8s.kind.cluster"
+OWNER_LABEL = "counter-platform.owner"
 
 
 class ConflictError(CommandError):
@@ -125,18 +162,53 @@ class Node:
     name: str
     identity: str
     running: bool
-    owner: str
-    """The folder on the machine that is mounted at :data:`RECORD_MOUNT`; empty where none is."""
+    cluster: str
+    """kind's name of the cluster that it is a node of."""
+    record: str
+    """The folder on the machine that is mounted at :data:`RECORD`; empty where none is."""
+
+
+class Record:
+    """What is known of a cluster, in a file that is there whole or not at all.
+
+    Attributes:
+        owner: path of the state folder of the environment that made it; empty without a record.
+        current: of the nodes that were made to the end, empty where none were: ``kind`` (kind's name for the cluster),
+            ``nodes`` (identities of containers), ``config`` and ``certificates_end`` (a date).
+        creating: ``kind`` and ``config`` of a creation that began and did not end; empty otherwise.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "record.json"
+        try:
+            content = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            content = {}
+        except json.JSONDecodeError as error:
+            raise CommandError(f"{self._path} is damaged ({error}); nothing was touched") from error
+        self.owner: str = content.get("owner", "")
+        self.current: dict[str, Any] = content.get("current", {})
+        self.creating: dict[str, Any] = content.get("creating", {})
+
+    def write(self) -> None:
+        """Write it; the folder is made where it is not there."""
+        # What users count is nobody else's.
+        self._path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path.parent.mkdir(exist_ok=True)
+        content = {"owner": self.owner, "current": self.current, "creating": self.creating}
+        write_whole(self._path, json.dumps(content, indent=2))
 
 
 class Cluster:
-    """One kind cluster, its node containers and its ownership record."""
+    """One kind cluster: its node containers, its record and its network."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.name: str = params["name"]
         self.image: str | None = params["image"]
-        self.state_dir = Path(params["state_dir"]).resolve()
         self.kubeconfig = Path(params["kubeconfig"])
+        self.owner = str(Path(params["state_dir"]).resolve())
+        self.data_dir = Path(params["data_dir"]).resolve()
+        self.record = Record(self._record_dir)
         self._config: dict[str, Any] = params["config"]
         self._wait_seconds: int = params["wait_seconds"]
         self._kind: str | None = params["kind"]
@@ -150,38 +222,63 @@ class Cluster:
             # A network of its own keeps environments apart, and can be removed with the cluster.
             "KIND_EXPERIMENTAL_DOCKER_NETWORK": self.name,
         }
-        self._made = self.state_dir / "made.json"
+
+    @property
+    def _record_dir(self) -> Path:
+        return self.data_dir / "record"
+
+    @property
+    def _volumes_dir(self) -> Path:
+        return self.data_dir / "volumes"
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """kind's names of the cluster: nodes that replace others need other names than these have."""
+        return self.name, f"{self.name}-b"
 
     def nodes(self) -> list[Node]:
-        """Return the cluster's node containers, running or not."""
+        """Return the cluster's node containers, running or not, those of an unfinished replacement too."""
         if not self._docker:
             return []
-        identities = run([self._docker, "ps", "--all", "--quiet", "--filter", f"label={LABEL}={self.name}"]).split()
+        identities = run([self._docker, "ps", "--all", "--quiet", "--filter", f"label={KIND_LABEL}"]).split()
         if not identities:
             return []
         found = []
         for entry in json.loads(run([self._docker, "container", "inspect", *identities])):
-            owners = [mount["Source"] for mount in entry["Mounts"] if mount["Destination"] == RECORD_MOUNT]
-            found.append(
-                Node(entry["Name"].lstrip("/"), entry["Id"], entry["State"]["Running"], owners[0] if owners else "")
-            )
+            records = [mount["Source"] for mount in entry["Mounts"] if mount["Destination"] == RECORD]
+            cluster = entry["Config"]["Labels"][KIND_LABEL]
+            record = records[0] if records else ""
+            if cluster == self.name or record == str(self._record_dir):
+                name = entry["Name"].lstrip("/")
+                found.append(Node(name, entry["Id"], entry["State"]["Running"], cluster, record))
         return found
 
-    def network_exists(self) -> bool:
-        """Return whether the cluster's own network is there."""
+    def current_nodes(self) -> list[Node]:
+        """Return the nodes that the record names."""
+        return [node for node in self.nodes() if node.identity in self.record.current.get("nodes", [])]
+
+    def foreign_nodes(self) -> list[Node]:
+        """Return nodes of that name that have not our record."""
+        return [node for node in self.nodes() if node.record != str(self._record_dir)]
+
+    def network(self) -> dict[str, Any]:
+        """Return the network of the cluster's name as docker describes it; nothing where there is none."""
         if not self._docker:
-            return False
-        return self.name in run([self._docker, "network", "ls", "--format", "{{.Name}}"]).split()
+            return {}
+        try:
+            (found,) = json.loads(run([self._docker, "network", "inspect", self.name]))
+        except CommandError:
+            return {}
+        return dict(found)
+
+    def owns_network(self) -> bool:
+        """Return whether there is a network that this environment made for the cluster."""
+        return (self.network().get("Labels") or {}).get(OWNER_LABEL) == self.owner
 
     def gateway(self) -> str:
         """Return the machine's IPv4 address on the cluster's network; an empty text where there is no such network."""
-        if not self._docker:
-            return ""
-        try:
-            (network,) = json.loads(run([self._docker, "network", "inspect", self.name]))
-        except CommandError:
-            return ""
-        addresses = [config["Gateway"] for config in network["IPAM"]["Config"] if "Gateway" in config]
+        configs = self.network().get("IPAM", {}).get("Config") or []
+        addresses = [config["Gateway"] for config in configs if "Gateway" in config]
         return next((address for address in addresses if ":" not in address), "")
 
     def make_private(self, owner: int, *, check_mode: bool) -> bool:
@@ -201,87 +298,171 @@ class Cluster:
         return bool(wrong)
 
     def wanted(self) -> dict[str, Any]:
-        """Return kind's whole configuration for this cluster."""
-        mount = {"hostPath": str(self.state_dir), "containerPath": RECORD_MOUNT, "readOnly": True}
+        """Return kind's whole configuration for this cluster, without its name."""
+        mounts = [
+            {"hostPath": str(self._record_dir), "containerPath": RECORD, "readOnly": True},
+            {"hostPath": str(self._volumes_dir), "containerPath": VOLUMES},
+        ]
         nodes = [
-            {**node, "image": self.image, "extraMounts": [*node.get("extraMounts", []), mount]}
+            {**node, "image": self.image, "extraMounts": [*node.get("extraMounts", []), *mounts]}
             for node in self._config.get("nodes") or [{"role": "control-plane"}]
         ]
-        return {
-            "kind": "Cluster",
-            "apiVersion": "kind.x-k8s.io/v1alpha4",
-            **self._config,
-            "name": self.name,
-            "nodes": nodes,
-        }
+        config = {key: value for key, value in self._config.items() if key != "name"}
+        return {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", **config, "nodes": nodes}
 
-    def made(self) -> dict[str, Any]:
-        """Return the record of the last creation that ended: ``config`` and ``nodes``; empty without a whole one."""
-        try:
-            content: dict[str, Any] = json.loads(self._made.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            return {}
-        return content
+    def differences(self) -> list[str]:
+        """Return what the nodes were made from and shall not be any more, as ``path: old -> new``."""
+        return differences(self.record.current.get("config", {}), self.wanted())
 
     def create(self) -> None:
-        """Create the cluster and write the record last, so that an interrupted creation has none."""
-        for folder in (self.kubeconfig.parent, self.state_dir):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._made.unlink(missing_ok=True)
-        configuration = self.state_dir / "kind.json"
-        configuration.write_text(json.dumps(self.wanted(), indent=2))
+        """Make nodes beside those that there are, which do not run, and make them the cluster's.
+
+        The record has the note of it from before anything is made until the nodes are ready.
+        """
+        old = self.record.current.get("kind") if self.current_nodes() else None
+        name = next(name for name in self.names if name != old)
+        self.record.owner = self.owner
+        self.record.creating = {"kind": name, "config": self.wanted()}
+        self.record.write()
+        (self._volumes_dir / "node-1").mkdir(parents=True, exist_ok=True)
+        self.kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self.network():
+            run([
+                self._docker, "network", "create", f"--label={OWNER_LABEL}={self.owner}",
+                "--opt=com.docker.network.bridge.enable_ip_masquerade=true", self.name,
+            ])  # fmt: skip
+        configuration = self._record_dir / "kind.json"
+        configuration.write_text(json.dumps({**self.wanted(), "name": name}, indent=2))
+        self.kubeconfig.unlink(missing_ok=True)
         command = [
             str(self._kind),
             "create",
             "cluster",
-            f"--name={self.name}",
             f"--config={configuration}",
             f"--kubeconfig={self.kubeconfig}",
             f"--wait={self._wait_seconds}s",
         ]
-        follow(command, self._report, env=self._environment)
-        self.wait_for_nodes()
+        follow(command, self._tell, env=self._environment)
+        made = [node for node in self.nodes() if node.cluster == name]
+        self._wait_for_nodes(made)
         # Later there are pods of others, whose faults must not keep a run from mending them. Now there are the
         # cluster's own, and whatever starts before its proxy and its DNS fails at first and is backed off.
-        self._wait("the cluster's own pods", "rollout", "status", "--namespace=kube-system", "daemonset,deployment")
+        self._wait(
+            made, "the cluster's own pods", "rollout", "status", "--namespace=kube-system", "daemonset,deployment"
+        )
         self.kubeconfig.chmod(0o600)
-        nodes = sorted(node.identity for node in self.nodes())
-        self._made.write_text(json.dumps({"config": digest_of(self.wanted()), "nodes": nodes}))
+        self.record.current = {
+            "kind": name,
+            "nodes": sorted(node.identity for node in made),
+            "config": self.wanted(),
+            "certificates_end": self._read_certificates_end(),
+        }
+        self.record.creating = {}
+        self.record.write()
+
+    def replace(self) -> None:
+        """Make nodes in place of the current ones, on the same volumes; start the old ones again if that fails."""
+        old = self.current_nodes()
+        self._progress("stopping the old nodes")
+        run([self._docker, "stop", *(node.name for node in old)])
+        try:
+            self.create()
+        except CommandError as error:
+            self.remove_leftovers()
+            self.start()
+            raise CommandError(f"the new nodes did not become ready, and the old ones run again: {error}") from error
+        self.remove_leftovers()
 
     def start(self) -> None:
         """Start stopped nodes and wait until the API answers and the nodes are ready."""
-        run([self._docker, "start", *(node.name for node in self.nodes() if not node.running)])
+        if stopped := [node.name for node in self.current_nodes() if not node.running]:
+            run([self._docker, "start", *stopped])
         self.wait_for_nodes()
+        if self.record.creating or not self.kubeconfig.exists():
+            # It may be that of nodes that were to replace these.
+            self.write_kubeconfig()
+        if self.record.creating:
+            self.record.creating = {}
+            self.record.write()
 
-    def remove_nodes(self) -> None:
-        """Remove the nodes, the kubeconfig and the ownership record; the network stays, and whoever else is on it."""
+    def leftovers(self) -> list[Node]:
+        """Return nodes of ours that are not the current ones: of a creation or a replacement that did not end."""
+        return [node for node in self.nodes() if node.identity not in self.record.current.get("nodes", [])]
+
+    def remove_leftovers(self) -> None:
+        """Remove nodes that are not the current ones; the volumes are on the machine and stay."""
+        if leftovers := self.leftovers():
+            run([self._docker, "rm", "--force", "--volumes", *(node.name for node in leftovers)])
+
+    def delete(self) -> None:
+        """Remove the cluster, its data and the network that was made for it; this works without kind."""
         if not self._docker:
             raise CommandError(f"no docker daemon answers, so cluster {self.name} was left as it is; start it first")
         if nodes := [node.name for node in self.nodes()]:
             run([self._docker, "rm", "--force", "--volumes", *nodes])
-        for path in (self._made, self.state_dir / "kind.json", self.kubeconfig):
-            path.unlink(missing_ok=True)
-
-    def delete(self) -> None:
-        """Remove the cluster and its network.
-
-        This is all that ``kind delete cluster`` does, and the network besides; it works without kind.
-        """
-        self.remove_nodes()
-        if self.network_exists():
+        if self.owns_network():
             run([self._docker, "network", "rm", self.name])
+        self.kubeconfig.unlink(missing_ok=True)
+        # What else somebody keeps in that folder is not the cluster's.
+        for folder in (self._record_dir, self._volumes_dir):
+            if folder.exists():
+                shutil.rmtree(folder)
+        if self.data_dir.exists() and not any(self.data_dir.iterdir()):
+            self.data_dir.rmdir()
 
-    def _report(self, line: str) -> None:
+    def write_kubeconfig(self) -> None:
+        """Write the kubeconfig of the current nodes."""
+        self.kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        content = run(
+            [str(self._kind), "get", "kubeconfig", f"--name={self.record.current['kind']}"], env=self._environment
+        )
+        write_whole(self.kubeconfig, content)
+        self.kubeconfig.chmod(0o600)
+
+    def certificates_end_within(self, days: int) -> bool:
+        """Return whether the certificates end within so many days."""
+        end = datetime.date.fromisoformat(self.record.current["certificates_end"])
+        return end - datetime.datetime.now(datetime.UTC).date() < datetime.timedelta(days=days)
+
+    def _read_certificates_end(self) -> str:
+        """Return the day on which the kubeconfig's certificate ends; kubeadm makes all of them for the same time."""
+        # Only here, as they take a tenth of a second that most runs can do without.
+        import yaml
+        from cryptography import x509
+
+        (user,) = yaml.safe_load(self.kubeconfig.read_text())["users"]
+        certificate = x509.load_pem_x509_certificate(base64.b64decode(user["user"]["client-certificate-data"]))
+        return str(certificate.not_valid_after_utc.date())
+
+    def renew(self) -> None:
+        """Renew the control plane's certificates, restart what holds the old ones, and write the kubeconfig."""
+        nodes = self.current_nodes()
+        node = next(node.name for node in nodes if node.name.endswith("control-plane"))
+        self._progress("renewing certificates")
+        run([self._docker, "exec", node, "kubeadm", "certs", "renew", "all"])
+        # kubelet starts their containers again, which read the files anew.
+        for name in ("etcd", "kube-apiserver", "kube-controller", "kube-scheduler"):
+            # The kernel keeps 15 letters of a name.
+            run([self._docker, "exec", node, "pkill", "--exact", name])
+        self._wait_for_nodes(nodes)
+        self.write_kubeconfig()
+        self.record.current["certificates_end"] = self._read_certificates_end()
+        self.record.write()
+
+    def _tell(self, line: str) -> None:
         if text := line.strip():
             self._progress(text)
 
     def wait_for_nodes(self) -> None:
-        """Wait until the API answers and the nodes are ready."""
-        self._wait("the nodes", "wait", "--for=condition=Ready", "node", "--all")
+        """Wait until the API answers and the current nodes are ready."""
+        self._wait_for_nodes(self.current_nodes())
 
-    def _wait(self, what: str, *command: str) -> None:
+    def _wait_for_nodes(self, nodes: list[Node]) -> None:
+        self._wait(nodes, "the nodes", "wait", "--for=condition=Ready", "node", "--all")
+
+    def _wait(self, nodes: list[Node], what: str, *command: str) -> None:
         """Wait with a command of kubectl; kind's own ``--wait`` ends without an error when its time is over."""
-        control_plane = next(node.name for node in self.nodes() if node.name.endswith("control-plane"))
+        control_plane = next(node.name for node in nodes if node.name.endswith("control-plane"))
         kubectl = [self._docker, "exec", control_plane, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
         deadline = time.monotonic() + self._wait_seconds
         while True:
@@ -296,33 +477,62 @@ class Cluster:
                 return
 
 
-def decide(cluster: Cluster, state: str) -> str:
-    """Return what to do: ``none``, ``create``, ``recreate``, ``start`` or ``delete``.
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Return where two values of JSON differ, each as ``path: old -> new``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(old.keys() | new.keys())
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [line for i in range(len(old)) for line in differences(old[i], new[i], f"{path}[{i}]")]
+    return [] if old == new else [f"{path}: {json.dumps(old)} -> {json.dumps(new)}"]
 
-    Raises :class:`ConflictError` for a cluster that is not ours, and for one made with other settings.
+
+def decide(cluster: Cluster, state: str, *, replace: bool, renew_days: int) -> str:
+    """Return what to do, as RETURN says of ``action``.
+
+    Raises :class:`ConflictError` for a cluster that is not ours, and for one made from something else that shall not
+    be replaced.
     """
     nodes = cluster.nodes()
-    foreign = [node.name for node in nodes if node.owner != str(cluster.state_dir)]
-    if foreign:
+    record = cluster.record
+    if foreign := cluster.foreign_nodes():
         raise ConflictError(
             "foreign",
-            f"there is a kind cluster {cluster.name} that was not made from here ({', '.join(foreign)}). It was left "
-            f"as it is",
+            f"there is a kind cluster {cluster.name} that was not made from here "
+            f"({', '.join(node.name for node in foreign)}). It was left as it is",
         )
-    made = cluster.made()
-    if state == "absent":
-        return "delete" if nodes or made or cluster.kubeconfig.exists() or cluster.network_exists() else "none"
-    if not nodes:
-        return "create"
-    if made.get("nodes") != sorted(node.identity for node in nodes):
-        return "recreate"
-    if made["config"] != digest_of(cluster.wanted()):
+    if record.owner not in ("", cluster.owner):
         raise ConflictError(
-            "settings",
-            f"cluster {cluster.name} was made with other settings or another node image, and a kind cluster cannot be "
-            f"changed in place",
+            "other_environment",
+            f"cluster {cluster.name} and its data in {cluster.data_dir} belong to {record.owner}. It was left as it is",
         )
-    return "none" if all(node.running for node in nodes) else "start"
+    if nodes and not record.owner:
+        raise ConflictError(
+            "record_gone",
+            f"the record of cluster {cluster.name} is gone from {cluster.data_dir}, so it is not known what its nodes "
+            f"({', '.join(node.name for node in nodes)}) were made from. They were left as they are",
+        )
+    if state == "absent":
+        there = nodes or record.owner or cluster.kubeconfig.exists() or cluster.owns_network()
+        return "delete" if there else "none"
+    current = cluster.current_nodes()
+    if not current or len(current) != len(record.current["nodes"]):
+        # Nothing was made to the end, or somebody removed it. The volumes are where they were.
+        return "create"
+    if changes := cluster.differences():
+        resumed = digest_of(record.creating.get("config", {})) == digest_of(cluster.wanted())
+        if not replace and not resumed:
+            raise ConflictError(
+                "settings",
+                f"cluster {cluster.name} was made from something else, and a change of it takes other nodes "
+                f"({'; '.join(changes)})",
+            )
+        return "replace"
+    if record.creating or cluster.leftovers() or not all(node.running for node in current):
+        return "start"
+    if not cluster.kubeconfig.exists():
+        return "adopt"
+    return "renew" if cluster.certificates_end_within(renew_days) else "none"
 
 
 AS_ROOT = True
@@ -332,13 +542,26 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "image": {"type": "str"},
     "config": {"type": "dict", "default": {}},
+    "replace": {"type": "bool", "default": False},
+    "data_dir": {"type": "path", "required": True},
     "state_dir": {"type": "path", "required": True},
     "kubeconfig": {"type": "path", "required": True},
     "owner": {"type": "int"},
     "wait_seconds": {"type": "int", "default": 300},
+    "renew_days": {"type": "int", "default": 60},
     "kind": {"type": "str"},
     "docker": {"type": "str", "required": True},
     "cache": {"type": "path", "required": True},
+}
+
+BEFORE = {
+    "none": "as wanted",
+    "create": "absent",
+    "start": "stopped, or not replaced to the end",
+    "replace": "made from something else",
+    "adopt": "without its kubeconfig",
+    "renew": "with certificates that end soon",
+    "delete": "present",
 }
 
 
@@ -346,37 +569,47 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Make the cluster what ``params`` ask for, and return what RETURN says of it.
 
     When a cluster of this name must be left as it is: ``failed``, ``msg`` and ``conflict``. Raises
-    :class:`CommandError` or :class:`OSError` when the cluster cannot be what is asked for.
+    :class:`CommandError` or :class:`OSError` when it cannot be what it shall be.
     """
     cluster = Cluster(params)
     owner: int | None = params["owner"]
     state: str = params["state"]
     try:
-        action = decide(cluster, state)
+        action = decide(cluster, state, replace=params["replace"], renew_days=params["renew_days"])
     except ConflictError as error:
         return {"failed": True, "msg": str(error), "conflict": error.conflict}
+    changes = cluster.differences() if action == "replace" else []
     if not check_mode:
-        if action == "delete":
-            cluster.delete()
-        if action == "recreate":
-            cluster.remove_nodes()
-        if action in {"create", "recreate"}:
-            cluster.create()
-        if action == "start":
-            cluster.start()
-    if action == "none" and state == "present":
+        if action == "create":
+            # Whatever nodes there are, they are not all.
+            cluster.record.current = {}
+        if action in {"create", "start", "replace"}:
+            cluster.remove_leftovers()
+        perform = {
+            "delete": cluster.delete,
+            "create": cluster.create,
+            "start": cluster.start,
+            "replace": cluster.replace,
+            "adopt": cluster.write_kubeconfig,
+            "renew": cluster.renew,
+        }
+        if action in perform:
+            perform[action]()
+    if action in {"none", "adopt"} and state == "present":
         # The daemon starts nodes itself when it is started.
         cluster.wait_for_nodes()
     given = owner is not None and cluster.make_private(owner, check_mode=check_mode)
-    before = {"none": "as wanted", "create": "absent", "recreate": "half made", "start": "stopped", "delete": "present"}
     return {
         "changed": action != "none" or given,
-        "nodes": [node.name for node in cluster.nodes()],
+        "nodes": [node.name for node in cluster.current_nodes() or cluster.nodes()],
         "gateway": cluster.gateway(),
         "action": action,
+        "changes": changes,
+        "certificates_end": cluster.record.current.get("certificates_end", "") if state == "present" else "",
         "diff": {
-            "before": f"{cluster.name}: {before[action]}\n",
-            "after": f"{cluster.name}: {'as wanted' if action == 'none' else state}\n",
+            "before": f"{cluster.name}: {BEFORE[action]}\n",
+            "after": f"{cluster.name}: {'as wanted' if action == 'none' else state}\n"
+            + "".join(f"  {change}\n" for change in changes),
         },
     }
 

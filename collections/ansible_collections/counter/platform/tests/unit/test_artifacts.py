@@ -18,6 +18,7 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
     Progress,
     digest_of,
     digest_of_tree,
+    write_whole,
 )
 
 INPUTS: dict[str, Any] = {"name": "x", "files": {"a": "1", "b": "2"}, "packages": ["p", "q"]}
@@ -222,3 +223,12 @@ def test_progress_keeps_one_line(cache: Path) -> None:
     progress("2 of 2")
     assert [path.name for path in cache.iterdir()] == ["progress"]
     assert (cache / "progress").read_text() == "compile x: 2 of 2\n"
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    write_whole(path, "one")
+    reader = path.open()
+    write_whole(path, "another")
+    assert (reader.read(), path.read_text()) == ("one", "another")
+    assert list(tmp_path.iterdir()) == [path], "nothing is left beside it"

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.counter.platform.plugins.modules.kind_cluster import Cluster
 from ansible_collections.counter.platform.plugins.plugin_utils import ask_here
 from ansible_collections.counter.platform.tests.unit.support import COLLECTION, COLLECTIONS, Docker, RunModule
 
-ASKED = sorted(path for path in (COLLECTION / "plugins/action").glob("*.py"))
+# The action of run_lock does all of its work.
+ASKED = sorted(path for path in (COLLECTION / "plugins/action").glob("*.py") if path.stem != "run_lock")
 STARTED = "/nowhere/python"
 
 
@@ -88,13 +90,19 @@ def test_node_that_somebody_stopped_is_not_taken_for_a_running_one(
     docker: Docker, shell_image: str, cache: Path
 ) -> None:
     folder = cache.with_name("state")
-    folder.mkdir()
-    docker(
+    (folder / "record").mkdir(parents=True)
+    identity = docker(
         "create", f"--name={docker.name}-control-plane", f"--label=io.x-k8s.kind.cluster={docker.name}",
-        "--network=none", f"--volume={folder}:/etc/counter-platform:ro", shell_image, "/bin/true",
+        "--network=none", f"--volume={folder}/record:/etc/counter-platform:ro", shell_image, "/bin/true",
     )  # fmt: skip
-    cluster = {
+    asked = {
         "name": docker.name, "image": "counter-unit/node:1", "kind": "/nowhere/kind", "state_dir": str(folder),
-        "kubeconfig": str(folder / "kubeconfig"), "docker": docker.client, "cache": str(cache),
+        "data_dir": str(folder), "kubeconfig": str(folder / "kubeconfig"), "docker": docker.client,
+        "cache": str(cache),
     }  # fmt: skip
-    assert STARTED in ask("kind_cluster", cluster)
+    cluster = Cluster({"config": {}, "wait_seconds": 1, **asked})
+    cluster.record.owner = cluster.owner
+    cluster.record.current = {"nodes": [identity], "config": cluster.wanted(), "certificates_end": "2999-01-01"}
+    cluster.record.write()
+    assert "start" in ask("kind_cluster", asked, "--check")
+    assert STARTED in ask("kind_cluster", asked)

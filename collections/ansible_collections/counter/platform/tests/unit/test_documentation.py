@@ -32,7 +32,7 @@ def _facts(options: dict[str, Any], nested: str) -> dict[str, Any]:
 
 
 def test_there_are_modules() -> None:
-    assert len(MODULES) == 12
+    assert len(MODULES) == 13
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

@@ -1,0 +1,70 @@
+"""The count is saved into a file, and goes on after it where there is none; it never goes back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lib.cluster import Cluster
+from lib.command import Run
+from lib.network import answers, count
+from lib.service import APP, READY, URL, playbook
+from lib.wait import wait_for
+
+VALKEY = "statefulset/counter-valkey"
+
+
+def empty_the_store(cluster: Cluster) -> None:
+    """Take away what Valkey has on its volume, as on a machine that never counted."""
+    cluster.kubectl("scale", VALKEY, APP, "--replicas=0")
+    cluster.kubectl("wait", "--for=delete", "pod/counter-valkey-0", APP, "--timeout=60s")
+    cluster.node_exec("rm", "--recursive", "/var/local/volumes/node-1/appendonlydir")
+    cluster.kubectl("scale", VALKEY, APP, "--replicas=1")
+    cluster.kubectl("rollout", "status", VALKEY, APP, "--timeout=60s")
+    wait_for("an answer", lambda: answers(READY), 60)
+
+
+def run(name: str, file: Path) -> Run:
+    """Run the playbook for a backup or a restore with a file."""
+    return playbook("-e", f"counter_app_backup={file}", name=name)
+
+
+def test_backup_and_restore_on_an_empty_store(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "count.json"
+    saved = count(URL)
+    backup = run("backup", file)
+    assert backup.status == 0, backup.output
+    assert json.loads(file.read_text())["count"] == saved
+    assert file.stat().st_mode & 0o777 == 0o600
+
+    empty_the_store(cluster)
+    assert count(URL) == 1
+    restore = run("restore", file)
+    assert restore.status == 0, restore.output
+    assert f"goes on after {saved}" in restore.message()
+    assert count(URL) == saved + 1
+
+    again = run("restore", file)
+    assert again.status == 0, again.output
+    assert again.recap("changed") == 0
+    assert "a number would be given twice" in again.message()
+    assert count(URL) == saved + 2
+
+
+def test_backup_overwrites_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "count.json"
+    file.write_text("somebody's")
+    refused = run("backup", file)
+    assert refused.status != 0
+    assert "Name a file that is not there yet" in refused.message()
+    assert file.read_text() == "somebody's"
+
+
+def test_restore_of_something_else_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "count.json"
+    for content in ("", "[]", '{"count": "many"}', "not JSON"):
+        file.write_text(content)
+        refused = run("restore", file)
+        assert refused.status != 0, content
+        assert "Name a file that `make backup` wrote" in refused.message(), content
+    assert run("restore", tmp_path / "nowhere.json").status != 0
