@@ -58,6 +58,9 @@ def test_host_port_in_use() -> None:
     [
         ("counter_app_cpu_request", "500m", "more than nothing and not more than the limit"),
         ("counter_image_python", "three", "such as 3.11 for bookworm"),
+        ("counter_app_replica_max", "3", "Use counter_app_replicas_max, or remove it"),
+        ("platform_http_address", "0.0.0.0", "as in 127.0.0.1"),  # noqa: S104
+        ("kubernetes_version", "1.35", "`make bump WHAT=kubernetes TO=vX.Y.Z` changes both"),
     ],
 )
 def test_value_that_a_role_cannot_use(variable: str, value: str, remedy: str) -> None:
