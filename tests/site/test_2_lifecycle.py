@@ -188,7 +188,8 @@ def test_lost_state_folder_costs_nothing() -> None:
     assert again.recap("changed") == 0, again.output
 
 
-def test_certificates_are_renewed_in_their_last_days() -> None:
+@pytest.mark.soak
+def test_certificates_are_renewed_in_their_last_days(live: None) -> None:
     before = count(URL)
     kubeconfig = ROOT / ".state/local/kubeconfig"
     old, record = kubeconfig.read_text(), json.loads(RECORD.read_text())

@@ -23,9 +23,9 @@ def kill_valkey(cluster: Cluster) -> None:
     assert cluster.get("pod", "counter-valkey-0", APP)["metadata"]["uid"] != before
 
 
-def delete_valkey_by_force(cluster: Cluster) -> None:
-    """Delete Valkey's pod without waiting for its end, again and again: another is started while it still runs."""
-    for _ in range(5):
+def delete_valkey_by_force(cluster: Cluster, times: int = 1) -> None:
+    """Delete Valkey's pod without waiting for its end, so that another is started while it still runs."""
+    for _ in range(times):
         before = cluster.get("pod", "counter-valkey-0", APP)["metadata"]["uid"]
         cluster.kubectl("delete", "pod", "counter-valkey-0", APP, "--grace-period=0", "--force")
         cluster.kubectl("rollout", "status", "statefulset/counter-valkey", APP, "--timeout=120s")
@@ -34,12 +34,26 @@ def delete_valkey_by_force(cluster: Cluster) -> None:
         time.sleep(1)
 
 
+def delete_valkey_five_times(cluster: Cluster) -> None:
+    """Delete Valkey's pod by force, five times in a row."""
+    delete_valkey_by_force(cluster, 5)
+
+
 def restart_node(cluster: Cluster) -> None:
     """Restart the container that the node is, and give it no time to end."""
     docker("restart", "--time=0", cluster.node)
 
 
-@pytest.mark.parametrize("kill", [kill_valkey, delete_valkey_by_force, restart_node], ids=lambda kill: kill.__name__)
+@pytest.mark.parametrize(
+    "kill",
+    [
+        kill_valkey,
+        delete_valkey_by_force,
+        pytest.param(delete_valkey_five_times, marks=pytest.mark.soak),
+        restart_node,
+    ],
+    ids=lambda kill: kill.__name__,
+)
 def test_count_goes_on_where_it_was(cluster: Cluster, kill: Callable[[Cluster], None]) -> None:
     wait_until_idle(cluster)
     with Load(PORT, clients=4).running() as load:
