@@ -125,7 +125,7 @@ class Loki:
 class LogHost:
     """A machine of the scenario, and what the role makes of it."""
 
-    secrets = ROOT / ".state/machines/loki"
+    secrets = ROOT / ".state/loki-host/loki"
 
     def __init__(self, name: str) -> None:
         self.name = name
