@@ -135,7 +135,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.counter.platform.plugins.module_utils.artifacts import Progress, digest_of, write_whole
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import Progress, write_whole
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
@@ -253,13 +253,17 @@ class Cluster:
                 found.append(Node(name, entry["Id"], entry["State"]["Running"], cluster, record))
         return found
 
-    def current_nodes(self) -> list[Node]:
-        """Return the nodes that the record names."""
-        return [node for node in self.nodes() if node.identity in self.record.current.get("nodes", [])]
+    def current(self, nodes: list[Node]) -> list[Node]:
+        """Return those of ``nodes`` that the record names."""
+        return [node for node in nodes if node.identity in self.record.current.get("nodes", [])]
 
-    def foreign_nodes(self) -> list[Node]:
-        """Return nodes of that name that have not our record."""
-        return [node for node in self.nodes() if node.record != str(self._record_dir)]
+    def leftovers(self, nodes: list[Node]) -> list[Node]:
+        """Return those of ``nodes`` that are not the current ones: of a creation or a replacement that did not end."""
+        return [node for node in nodes if node not in self.current(nodes)]
+
+    def foreign(self, nodes: list[Node]) -> list[Node]:
+        """Return those of ``nodes`` that have not our record."""
+        return [node for node in nodes if node.record != str(self._record_dir)]
 
     def network(self) -> dict[str, Any]:
         """Return the network of the cluster's name as docker describes it; nothing where there is none."""
@@ -319,8 +323,7 @@ class Cluster:
 
         The record has the note of it from before anything is made until the nodes are ready.
         """
-        old = self.record.current.get("kind") if self.current_nodes() else None
-        name = next(name for name in self.names if name != old)
+        name = next(name for name in self.names if name != self.record.current.get("kind"))
         self.record.owner = self.owner
         self.record.creating = {"kind": name, "config": self.wanted()}
         self.record.write()
@@ -344,7 +347,7 @@ class Cluster:
         ]
         follow(command, self._tell, env=self._environment)
         made = [node for node in self.nodes() if node.cluster == name]
-        self._wait_for_nodes(made)
+        self.wait_for_nodes(made)
         # Later there are pods of others, whose faults must not keep a run from mending them. Now there are the
         # cluster's own, and whatever starts before its proxy and its DNS fails at first and is backed off.
         self._wait(
@@ -362,9 +365,8 @@ class Cluster:
 
     def replace(self) -> None:
         """Make nodes in place of the current ones, on the same volumes; start the old ones again if that fails."""
-        old = self.current_nodes()
         self._progress("stopping the old nodes")
-        run([self._docker, "stop", *(node.name for node in old)])
+        run([self._docker, "stop", *(node.name for node in self.current(self.nodes()))])
         try:
             self.create()
         except CommandError as error:
@@ -375,23 +377,19 @@ class Cluster:
 
     def start(self) -> None:
         """Start stopped nodes and wait until the API answers and the nodes are ready."""
-        if stopped := [node.name for node in self.current_nodes() if not node.running]:
+        nodes = self.current(self.nodes())
+        if stopped := [node.name for node in nodes if not node.running]:
             run([self._docker, "start", *stopped])
-        self.wait_for_nodes()
+        self.wait_for_nodes(nodes)
         if self.record.creating or not self.kubeconfig.exists():
             # It may be that of nodes that were to replace these.
             self.write_kubeconfig()
-        if self.record.creating:
             self.record.creating = {}
             self.record.write()
 
-    def leftovers(self) -> list[Node]:
-        """Return nodes of ours that are not the current ones: of a creation or a replacement that did not end."""
-        return [node for node in self.nodes() if node.identity not in self.record.current.get("nodes", [])]
-
     def remove_leftovers(self) -> None:
         """Remove nodes that are not the current ones; the volumes are on the machine and stay."""
-        if leftovers := self.leftovers():
+        if leftovers := self.leftovers(self.nodes()):
             run([self._docker, "rm", "--force", "--volumes", *(node.name for node in leftovers)])
 
     def delete(self) -> None:
@@ -436,15 +434,15 @@ class Cluster:
 
     def renew(self) -> None:
         """Renew the control plane's certificates, restart what holds the old ones, and write the kubeconfig."""
-        nodes = self.current_nodes()
-        node = next(node.name for node in nodes if node.name.endswith("control-plane"))
+        nodes = self.current(self.nodes())
+        node = control_plane(nodes)
         self._progress("renewing certificates")
         run([self._docker, "exec", node, "kubeadm", "certs", "renew", "all"])
         # kubelet starts their containers again, which read the files anew.
         for name in ("etcd", "kube-apiserver", "kube-controller", "kube-scheduler"):
             # The kernel keeps 15 letters of a name.
             run([self._docker, "exec", node, "pkill", "--exact", name])
-        self._wait_for_nodes(nodes)
+        self.wait_for_nodes(nodes)
         self.write_kubeconfig()
         self.record.current["certificates_end"] = self._read_certificates_end()
         self.record.write()
@@ -453,17 +451,13 @@ class Cluster:
         if text := line.strip():
             self._progress(text)
 
-    def wait_for_nodes(self) -> None:
-        """Wait until the API answers and the current nodes are ready."""
-        self._wait_for_nodes(self.current_nodes())
-
-    def _wait_for_nodes(self, nodes: list[Node]) -> None:
+    def wait_for_nodes(self, nodes: list[Node]) -> None:
+        """Wait until the API of ``nodes`` answers and they are ready."""
         self._wait(nodes, "the nodes", "wait", "--for=condition=Ready", "node", "--all")
 
     def _wait(self, nodes: list[Node], what: str, *command: str) -> None:
         """Wait with a command of kubectl; kind's own ``--wait`` ends without an error when its time is over."""
-        control_plane = next(node.name for node in nodes if node.name.endswith("control-plane"))
-        kubectl = [self._docker, "exec", control_plane, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
+        kubectl = [self._docker, "exec", control_plane(nodes), "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
         deadline = time.monotonic() + self._wait_seconds
         while True:
             try:
@@ -475,6 +469,11 @@ class Cluster:
                 time.sleep(1)
             else:
                 return
+
+
+def control_plane(nodes: list[Node]) -> str:
+    """Return the name of the node with the control plane."""
+    return next(node.name for node in nodes if node.name.endswith("control-plane"))
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
@@ -495,7 +494,7 @@ def decide(cluster: Cluster, state: str, *, replace: bool, renew_days: int) -> s
     """
     nodes = cluster.nodes()
     record = cluster.record
-    if foreign := cluster.foreign_nodes():
+    if foreign := cluster.foreign(nodes):
         raise ConflictError(
             "foreign",
             f"there is a kind cluster {cluster.name} that was not made from here "
@@ -515,12 +514,12 @@ def decide(cluster: Cluster, state: str, *, replace: bool, renew_days: int) -> s
     if state == "absent":
         there = nodes or record.owner or cluster.kubeconfig.exists() or cluster.owns_network()
         return "delete" if there else "none"
-    current = cluster.current_nodes()
+    current = cluster.current(nodes)
     if not current or len(current) != len(record.current["nodes"]):
         # Nothing was made to the end, or somebody removed it. The volumes are where they were.
         return "create"
     if changes := cluster.differences():
-        resumed = digest_of(record.creating.get("config", {})) == digest_of(cluster.wanted())
+        resumed = record.creating.get("config") == cluster.wanted()
         if not replace and not resumed:
             raise ConflictError(
                 "settings",
@@ -528,7 +527,7 @@ def decide(cluster: Cluster, state: str, *, replace: bool, renew_days: int) -> s
                 f"({'; '.join(changes)})",
             )
         return "replace"
-    if record.creating or cluster.leftovers() or not all(node.running for node in current):
+    if record.creating or len(current) < len(nodes) or not all(node.running for node in current):
         return "start"
     if not cluster.kubeconfig.exists():
         return "adopt"
@@ -595,13 +594,15 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         }
         if action in perform:
             perform[action]()
+    nodes = cluster.nodes()
+    nodes = cluster.current(nodes) or nodes
     if action in {"none", "adopt"} and state == "present":
         # The daemon starts nodes itself when it is started.
-        cluster.wait_for_nodes()
+        cluster.wait_for_nodes(nodes)
     given = owner is not None and cluster.make_private(owner, check_mode=check_mode)
     return {
         "changed": action != "none" or given,
-        "nodes": [node.name for node in cluster.current_nodes() or cluster.nodes()],
+        "nodes": [node.name for node in nodes],
         "gateway": cluster.gateway(),
         "action": action,
         "changes": changes,
