@@ -25,6 +25,7 @@ import yaml
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors
 from ansible_collections.counter.platform.plugins.modules.debian_rootfs import sources
+from ansible_collections.counter.platform.plugins.modules.go_programs import go_environment
 from lib.paths import CACHE, ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -67,14 +68,7 @@ def go(folder: Path, *arguments: str) -> str:
 
     Raises :class:`CommandError` when it fails.
     """
-    settings = {
-        "CGO_ENABLED": "0",
-        "GOTOOLCHAIN": "local",
-        "GOFLAGS": "",
-        "GOMODCACHE": str(CACHE / "go/mod"),
-        "GOCACHE": str(CACHE / "go/build"),
-    }
-    return run([tool("go"), *arguments], cwd=folder, env=settings)
+    return run([tool("go"), *arguments], cwd=folder, env=go_environment(CACHE))
 
 
 def required(go_mod: str) -> dict[str, str]:

@@ -114,6 +114,17 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
+def go_environment(cache: Path) -> dict[str, str]:
+    """Return the variables that Go works by, with its own caches below the cache folder."""
+    return {
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "",
+        "GOMODCACHE": str(cache / "go" / "mod"),
+        "GOCACHE": str(cache / "go" / "build"),
+    }
+
+
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Compile what ``params`` describe unless the cache has it, and return what RETURN says of it.
 
@@ -132,13 +143,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         f"-tags={','.join(params['tags'])}",
         "-ldflags=" + " ".join(["-s", "-w", *stamps]),
     ]
-    environment = {
-        "CGO_ENABLED": "0",
-        "GOTOOLCHAIN": "local",
-        "GOFLAGS": "",
-        "GOMODCACHE": str(cache / "go" / "mod"),
-        "GOCACHE": str(cache / "go" / "build"),
-    }
+    environment = go_environment(cache)
     progress = Progress(cache, f"compile {name}")
 
     def compile_into(folder: Path) -> None:
