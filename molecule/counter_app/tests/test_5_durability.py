@@ -14,29 +14,26 @@ from lib.service import APP, PORT, READY, URL, wait_until_idle
 from lib.wait import wait_for
 
 
-def kill_valkey(cluster: Cluster) -> None:
-    """Kill Valkey's pod without letting it end."""
+def delete_valkey_by_force(cluster: Cluster) -> None:
+    """Delete Valkey's pod without waiting for its end, so that another is started while it still runs."""
     before = cluster.get("pod", "counter-valkey-0", APP)["metadata"]["uid"]
-    cluster.node_exec("pkill", "--signal", "KILL", "--exact", "valkey-server")
     cluster.kubectl("delete", "pod", "counter-valkey-0", APP, "--grace-period=0", "--force")
     cluster.kubectl("rollout", "status", "statefulset/counter-valkey", APP, "--timeout=120s")
     assert cluster.get("pod", "counter-valkey-0", APP)["metadata"]["uid"] != before
 
 
-def delete_valkey_by_force(cluster: Cluster, times: int = 1) -> None:
-    """Delete Valkey's pod without waiting for its end, so that another is started while it still runs."""
-    for _ in range(times):
-        before = cluster.get("pod", "counter-valkey-0", APP)["metadata"]["uid"]
-        cluster.kubectl("delete", "pod", "counter-valkey-0", APP, "--grace-period=0", "--force")
-        cluster.kubectl("rollout", "status", "statefulset/counter-valkey", APP, "--timeout=120s")
-        assert cluster.get("pod", "counter-valkey-0", APP)["metadata"]["uid"] != before
+def delete_valkey_five_times(cluster: Cluster) -> None:
+    """Delete Valkey's pod by force, five times in a row."""
+    for _ in range(5):
+        delete_valkey_by_force(cluster)
         wait_for("an answer", lambda: answers(READY), 120)
         time.sleep(1)
 
 
-def delete_valkey_five_times(cluster: Cluster) -> None:
-    """Delete Valkey's pod by force, five times in a row."""
-    delete_valkey_by_force(cluster, 5)
+def kill_valkey(cluster: Cluster) -> None:
+    """Kill Valkey's pod without letting it end."""
+    cluster.node_exec("pkill", "--signal", "KILL", "--exact", "valkey-server")
+    delete_valkey_by_force(cluster)
 
 
 def restart_node(cluster: Cluster) -> None:
