@@ -72,17 +72,17 @@ def hold(path: Path, pid: int) -> None:
             holder = json.loads(stream.read() or "{}")
         except json.JSONDecodeError:
             holder = {}
-        if holder and holder["pid"] != pid and started(holder["pid"]) == holder["started"]:
+        mine = {"pid": pid, "started": started(pid)}
+        if mine.items() <= holder.items():
+            return
+        if holder and started(holder["pid"]) == holder["started"]:
             raise CommandError(
                 f"another run is under way since {holder['since']}: process {holder['pid']}, `{holder['command']}`. "
                 f"Wait for it, or end it with `kill {holder['pid']}`"
             )
-        if holder.get("pid") == pid and holder["started"] == started(pid):
-            return
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         stream.truncate(0)
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
-        stream.write(json.dumps({"pid": pid, "started": started(pid), "since": since, "command": command}))
+        stream.write(json.dumps({**mine, "since": time.strftime("%Y-%m-%d %H:%M:%S"), "command": command}))
 
 
 def ensure(params: dict[str, Any], *, check_mode: bool, pid: int | None = None) -> dict[str, Any]:
