@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lib.command import run
-from lib.docker import docker
+from lib.docker import containers, docker
 from lib.paths import ROOT
 from lib.types import Json
 
@@ -25,9 +25,8 @@ class Cluster:
     @property
     def node(self) -> str:
         """The name of the node's container: an upgrade changes it, and the next one changes it back."""
-        labels = [f"--filter=label=io.x-k8s.kind.cluster={self.name}{generation}" for generation in ("", "-b")]
-        names = [docker("ps", "--all", label, "--format={{.Names}}") for label in labels]
-        (found,) = " ".join(names).split()
+        names = [f"{self.name}{generation}-control-plane" for generation in ("", "-b")]
+        (found,) = containers() & set(names)
         return found
 
     def kubectl(self, *arguments: str, check: bool = True, timeout: float = 120) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -144,7 +145,9 @@ def make_image(suite: str) -> None:
 
     Raises :class:`MachineError` when that fails; the output of the play is on standard error then.
     """
-    play = ["ansible-playbook", "molecule/shared/machine_images.yml", "-e", f'{{"machine_suites": ["{suite}"]}}']
+    # In an environment of its own: whoever runs this may be at work on another.
+    values = json.dumps({"machine_suites": [suite], "platform_environment": "machines"})
+    play = ["ansible-playbook", "molecule/shared/machine_images.yml", "-e", values]
     done = subprocess.run(play, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
