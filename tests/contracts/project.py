@@ -64,7 +64,24 @@ def tasks_in(content: list[Task]) -> Iterator[Task]:
             yield from tasks_in(entry[key])
 
 
+def spec_of(role: Path) -> dict[str, Any]:
+    """Return a role's entry points."""
+    found: dict[str, Any] = load(role / "meta" / "argument_specs.yml")["argument_specs"]
+    return found
+
+
+def options_of(role: Path) -> dict[str, Any]:
+    """Return the options of the entry point ``main``."""
+    found: dict[str, Any] = spec_of(role)["main"].get("options", {})
+    return found
+
+
+def common_variables() -> set[str]:
+    """Return the variables that every environment has."""
+    return {name for path in COMMON.glob("*.yml") for name in load(path)}
+
+
 def facts_documented(role: Path) -> set[str]:
     """Return the names that a role's spec says it sets: those in C(...) of its description."""
-    description = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["description"]
+    description = spec_of(role)["main"]["description"]
     return set(re.findall(r"\bC\((\w+)\)", " ".join(description)))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from contracts.project import COMMON, MODULES, ROLES, facts_documented, load
+from contracts.project import MODULES, ROLES, common_variables, facts_documented, options_of
 from lib.paths import ROOT
 
 TOP = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in {".venv", ".state", ".git"})
@@ -95,10 +95,10 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 @each_document
 def test_variables_exist(path: Path) -> None:
-    known = {name for file in COMMON.glob("*.yml") for name in load(file)} | {"platform_checked"}
+    known = common_variables() | {"platform_checked"}
     for role in ROLES:
         known |= facts_documented(role)
-        known |= set(load(role / "meta/argument_specs.yml")["argument_specs"]["main"].get("options", {}))
+        known |= set(options_of(role))
     prefixes = "|".join(["platform", "image", *(role.name for role in ROLES)])
     others = {role.name for role in ROLES} | {module.stem for module in MODULES.glob("*.py")}
     for code in code_of(path.read_text()):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from contracts.manifests import value_of
-from contracts.project import COMMON, INVENTORIES, load, project_files, task_files
+from contracts.project import INVENTORIES, ROLES, common_variables, load, options_of, project_files, task_files
 from lib.paths import ROOT, cache
 
 ON_EC2 = "loki.aws_ec2.yml"
@@ -32,7 +32,7 @@ def plays() -> list[tuple[str, dict[str, Any]]]:
 
 def test_plays_that_use_common_variables_have_them() -> None:
     """Every role brings them; a play that has none of its own has to name the role platform."""
-    common = {name for path in COMMON.glob("*.yml") for name in load(path)}
+    common = common_variables()
     assert plays()
     for file, play in plays():
         used = common & set(re.findall(r"\w+", json.dumps(play)))
@@ -78,9 +78,9 @@ def test_hosts_on_ec2_are_found_where_they_are_made() -> None:
 
 @pytest.mark.parametrize("inventory", INVENTORIES, ids=lambda path: path.name)
 def test_own_variables_are_known_ones(inventory: Path) -> None:
-    known = {name for path in COMMON.glob("*.yml") for name in load(path)}
-    for spec in (ROOT / "roles").glob("*/meta/argument_specs.yml"):
-        known |= set(load(spec)["argument_specs"]["main"].get("options", {}))
+    known = common_variables()
+    for role in ROLES:
+        known |= set(options_of(role))
     own = (inventory / "group_vars").rglob("*.yml")
     unknown = {name for path in own for name in load(path) or {}} - known
     assert not unknown, "nothing reads these"

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contracts.project import COMMON, ROLES, facts_documented, load, tasks_in
+from contracts.project import (
+    COMMON,
+    ROLES,
+    common_variables,
+    facts_documented,
+    load,
+    options_of,
+    spec_of,
+    tasks_in,
+)
 from lib.paths import ROOT
 
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -25,27 +34,10 @@ PLATFORM = ROOT / "roles/platform"
 each_role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 
 
-def spec_of(role: Path) -> dict[str, Any]:
-    """Return a role's entry points."""
-    found: dict[str, Any] = load(role / "meta" / "argument_specs.yml")["argument_specs"]
-    return found
-
-
-def options_of(role: Path) -> dict[str, Any]:
-    """Return the options of the entry point ``main``."""
-    found: dict[str, Any] = spec_of(role)["main"].get("options", {})
-    return found
-
-
 def defaults_of(role: Path) -> dict[str, Any]:
     """Return a role's defaults; tables that stand in files of their own are not among them."""
     paths = [path for path in (role / "defaults/main.yml", role / "defaults/main/main.yml") if path.exists()]
     return (load(paths[0]) or {}) if paths else {}
-
-
-def known_of_platform() -> set[str]:
-    """Return the variables that every environment has."""
-    return {name for path in COMMON.glob("*.yml") for name in load(path)}
 
 
 def text_of(role: Path) -> str:
@@ -119,7 +111,7 @@ def test_entry_points_take_the_same_as_the_role(role: Path) -> None:
 
 @each_role
 def test_public_options_have_the_name_of_the_role_or_the_platform(role: Path) -> None:
-    shared = known_of_platform()
+    shared = common_variables()
     for name, option in options_of(role).items():
         if role != PLATFORM and not name.startswith(f"{role.name}_"):
             assert name in shared, f"{name} is neither {role.name}'s nor the platform's"
@@ -162,7 +154,7 @@ def test_what_a_role_takes_from_another_is_documented_there(role: Path) -> None:
 def test_variables_of_the_platform_exist(role: Path) -> None:
     used = set(re.findall(r"\b(?:platform_\w+|image_source|image_registry|kubernetes_version)\b", text_of(role)))
     # The last is what playbooks/preflight.yml leaves.
-    assert used <= known_of_platform() | {"platform_checked"}
+    assert used <= common_variables() | {"platform_checked"}
 
 
 @each_role

@@ -8,9 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import os
 import shutil
-import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from contracts.project import COMMON, ROLES, load
+from contracts.project import COMMON, ROLES, load, options_of
 from lib.command import execute
 from lib.paths import ROOT
 from lib.terraform import require_terraform
@@ -305,18 +303,15 @@ def test_value_is_refused(variable: str, value: Any, remedy: str) -> None:
 def test_every_variable_has_a_value_that_is_refused(role: Path) -> None:
     if role.name in EXEMPT_ROLES:
         return
-    options = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     refused = {variable for variable, _, _ in REFUSED} | {"platform_images"}
-    missing = sorted(set(options) - refused - set(EXEMPT))
+    missing = sorted(set(options_of(role)) - refused - set(EXEMPT))
     assert not missing, (
         f"give each a row in REFUSED, with a check in {role.name} that refuses it; or a reason in EXEMPT"
     )
 
 
 def test_exemptions_are_needed() -> None:
-    options = {
-        name for role in ROLES for name in load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    }
+    options = {name for role in ROLES for name in options_of(role)}
     assert set(EXEMPT) <= options - {variable for variable, _, _ in REFUSED}
     assert set(EXEMPT_ROLES) <= {role.name for role in ROLES}
 
@@ -375,7 +370,7 @@ def test_name_that_no_host_could_have_is_refused(name: str) -> None:
 def test_value_for_lokis_host_is_refused(variable: str, value: Any, remedy: str) -> None:
     message = answer("loki_host", {**ARCHIVE, variable: value})
     assert variable in message
-    assert (json.dumps(value) if isinstance(value, list) else str(value)) in message
+    assert shown(value) in message
     assert remedy in message
 
 
@@ -386,11 +381,9 @@ def test_values_for_lokis_host_are_not_refused(values: Values) -> None:
 
 def test_lokis_host_without_an_archive_is_refused_before_its_machine_is_made() -> None:
     # Check mode, so that nothing would be made here if it were not refused.
-    command = ["ansible-playbook", "-i", "inventories/local", "playbooks/loki.yml", "--check"]
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    message = " ".join((done.stdout + done.stderr).split())
-    assert done.returncode != 0, message
+    run = execute("ansible-playbook", "-i", "inventories/local", "playbooks/loki.yml", "--check")
+    message = run.message()
+    assert run.status != 0, message
     assert "loki_host_archive is ''" in message
     assert "changed=0" in message
     assert "TASK [container_engine" not in message
