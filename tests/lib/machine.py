@@ -58,6 +58,15 @@ def engine_answers() -> bool:
     return bool(engine("version", "--format={{.Server.Version}}", check=False))
 
 
+def uplink_mtu() -> int:
+    """Return how many bytes a packet on this machine's way out may have."""
+    routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
+    return min(
+        (int(Path(f"/sys/class/net/{route[0]}/mtu").read_text()) for route in routes if route[1] == "0" * 8),
+        default=1500,
+    )
+
+
 def copy_project(target: Path) -> None:
     """Copy the project without what git ignores and without its history."""
     ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
@@ -126,6 +135,9 @@ class Machine:
             wait_for("systemd", started, 60)
         except TimeoutError as error:
             raise MachineError(f"{error}: `docker exec {self.name} systemctl` says more") from error
+        # docker's networks have 1500 whatever the way out has. A machine in a machine in a machine does not hear that
+        # its packets are too large: who says so has an address that is also one of its neighbour's own.
+        engine("exec", self.name, "ip", "link", "set", "dev", "eth0", "mtu", str(uplink_mtu()))
 
     def command(self, *command: str, environment: dict[str, str] | None = None) -> list[str]:
         """Return what runs a command in the machine's copy of the project, with this machine's client settings."""

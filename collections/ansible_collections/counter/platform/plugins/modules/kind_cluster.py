@@ -438,10 +438,14 @@ class Cluster:
         node = control_plane(nodes)
         self._progress("renewing certificates")
         run([self._docker, "exec", node, "kubeadm", "certs", "renew", "all"])
-        # kubelet starts their containers again, which read the files anew.
-        for name in ("etcd", "kube-apiserver", "kube-controller", "kube-scheduler"):
-            # The kernel keeps 15 letters of a name.
-            run([self._docker, "exec", node, "pkill", "--exact", name])
+        # kubelet starts their containers again, which read the files anew. An API server goes on answering for a while
+        # when it is to end, and only a new one is worth waiting for. The kernel keeps 15 letters of a name.
+        end = (
+            "for name in etcd kube-apiserver kube-controller kube-scheduler; do "
+            'for pid in $(pgrep --exact "$name"); do kill "$pid"; timeout 120 tail --follow --pid="$pid" /dev/null; '
+            "done; done"
+        )
+        run([self._docker, "exec", node, "sh", "-c", end])
         self.wait_for_nodes(nodes)
         self.write_kubeconfig()
         self.record.current["certificates_end"] = self._read_certificates_end()
