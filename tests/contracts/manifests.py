@@ -35,7 +35,15 @@ FACTS: dict[str, Any] = {
     "_counter_app_password": "generated",
     "_counter_app_backup_password": "generated too",
     "counter_image_built": {"image": "counter-platform/counter:0123456789abcdef"},
-    "offline_images_base": {"python-root": {"image": "counter-platform/python-root:0123456789abcdef"}},
+    "offline_images_loadable": {
+        name: {"image": f"counter-platform/{name}:0123456789abcdef"} for name in ("haproxy", "metrics-server", "valkey")
+    },
+    "offline_images_base": {
+        "python-root": {
+            "image": "counter-platform/python-root:0123456789abcdef",
+            "loadable": {"image": "counter-platform/python-root:0123456789abcdef"},
+        }
+    },
     "kind_cluster_gateway": "172.18.0.1",
 }
 

@@ -112,15 +112,16 @@ def test_environments_that_share_a_machine_have_host_ports_of_their_own() -> Non
     assert len(set(ports)) == len(ports)
 
 
-def test_image_reaches_the_nodes_before_the_objects_that_need_it() -> None:
-    tasks = list(tasks_in(load(ROOT / "roles/counter_app/tasks/apply.yml")))
+@pytest.mark.parametrize(("role", "files"), [(APP, ["apply.yml"]), (ADDONS, ["main.yml", "apply.yml"])])
+def test_images_reach_the_nodes_before_the_objects_that_need_them(role: Path, files: list[str]) -> None:
+    tasks = [task for file in files for task in tasks_in(load(role / "tasks" / file))]
     used = [next(key for key in task if "." in key) for task in tasks]
     bring = tasks[used.index("counter.platform.node_image")]["counter.platform.node_image"]
-    assert bring["images"] == ["{{ counter_image_built }}"]
     assert bring["nodes"] == "{{ kind_cluster_nodes }}"
     assert used.index("counter.platform.node_image") < used.index("kubernetes.core.k8s")
-    _, container, _ = manifests.the_service(render_role("local", APP))
-    assert container["image"] == manifests.FACTS["counter_image_built"]["image"]
+    brought = {value_of("local", role.name, image.strip("{} "))["image"] for image in bring["images"]}
+    pods = [pod for _, pod in manifests.workloads(render_role("local", role))]
+    assert brought == {container["image"] for pod in pods for container in manifests.containers(pod)}
 
 
 DEPLOYMENT, STATEFULSET, PROXY_CONFIG = "Deployment/counter", "StatefulSet/counter-valkey", "ConfigMap/counter-proxy"

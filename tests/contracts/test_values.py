@@ -106,6 +106,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("platform_kubeconfig", "kubeconfig", "Write them from the root on"),
     ("platform_node_port", 8080, "from 30000 to 32767"),
     ("platform_owner", "root", "we were unable to convert to int"),
+    ("platform_node_packages_date", "", "a day, as in 2026-01-31"),
     ("platform_packages_date", "", "a day, as in 2026-01-31"),
     ("platform_root", "clone", "Write them from the root on"),
     ("platform_state_dir", "/", "have to be below another folder"),
@@ -201,7 +202,9 @@ IMAGES = ["haproxy", "docker.io/library/haproxy:latest", "docker.io/library/hapr
 
 
 # Variables of the platform that the role checks which uses them.
-CHECKED_BY = dict.fromkeys(("image_registry", "kubernetes_version", "platform_packages_date"), "offline_images")
+CHECKED_BY = dict.fromkeys(
+    ("image_registry", "kubernetes_version", "platform_node_packages_date", "platform_packages_date"), "offline_images"
+)
 
 
 def role_of(variable: str) -> str:

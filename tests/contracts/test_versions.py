@@ -103,12 +103,15 @@ def test_kubernetes_goes_to_another_release_and_back(project: Path) -> None:
     assert after == before
 
 
-def test_day_of_the_packages_goes_back_and_forth(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("what", "day"), [("packages", "platform_packages_date"), ("node-packages", "platform_node_packages_date")]
+)
+def test_day_of_the_packages_goes_back_and_forth(project: Path, what: str, day: str) -> None:
     before = texts(project)
-    here = yaml.safe_load(before[versions.TABLE])["platform_packages_date"]
-    lines = changed(project, "packages", "2020-01-01")
-    assert lines == {versions.TABLE: ({f'platform_packages_date: "{here}"'}, {'platform_packages_date: "2020-01-01"'})}
-    changed(project, "packages", here)
+    here = yaml.safe_load(before[versions.TABLE])[day]
+    lines = changed(project, what, "2020-01-01")
+    assert lines == {versions.TABLE: ({f'{day}: "{here}"'}, {f'{day}: "2020-01-01"'})}
+    changed(project, what, here)
     assert texts(project) == before
 
 

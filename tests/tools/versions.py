@@ -50,6 +50,8 @@ MODULES = {
     "network-policy-agent": "sigs.k8s.io/kube-network-policies",
 }
 """The module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its version."""
+PACKAGES = {"packages": "platform_packages_date", "node-packages": "platform_node_packages_date"}
+"""The variable of each day of Debian's packages: the nodes' day is one of its own, as another takes other nodes."""
 TAGS_OF_KUBEADM = {"coredns": "CoreDNSVersion", "etcd": "DefaultEtcdVersion", "pause": "PauseVersion"}
 """Images whose tags kubeadm decides, with the constants that it has them in."""
 
@@ -199,8 +201,8 @@ def packages_day(root: Path) -> str:
     return max(days).date().isoformat()
 
 
-def bump_packages(root: Path, to: str) -> Changes:
-    """Return what it takes to build every rootfs from the packages of another day."""
+def bump_packages(root: Path, variable: str, to: str) -> Changes:
+    """Return what it takes to build from the packages of another day what has its day from a variable."""
     try:
         day = date.fromisoformat(to)
     except ValueError as error:
@@ -208,7 +210,7 @@ def bump_packages(root: Path, to: str) -> Changes:
     newest = packages_day(root)
     if day.isoformat() > newest:
         raise VersionError(f"Debian's mirrors have the packages of {newest}, and none of {to} yet")
-    pattern = r'^(platform_packages_date: )"\S+"'
+    pattern = rf'^({variable}: )"\S+"'
     return {TABLE: replaced((root / TABLE).read_text(), pattern, f'"{day.isoformat()}"')}
 
 
@@ -320,20 +322,20 @@ def bump(root: Path, what: str, to: str) -> Changes:
 
     Parameters:
         root: the project.
-        what: a program of :data:`MODULES`, ``packages``, or a Python package that a project requires.
-        to: the version, written as where it stands now; of ``packages`` a day.
+        what: a program of :data:`MODULES`, one of :data:`PACKAGES`, or a Python package that a project requires.
+        to: the version, written as where it stands now; of packages a day.
 
     Raises :class:`VersionError` or :class:`CommandError` when there is no such thing or no such version.
     """
     python = python_packages(root)
-    if what == "packages":
-        changes = bump_packages(root, to)
+    if what in PACKAGES:
+        changes = bump_packages(root, PACKAGES[what], to)
     elif what in MODULES:
         changes = bump_program(root, what, to)
     elif what in python:
         changes = bump_python(root, python[what], to)
     else:
-        names = ", ".join(["packages", *MODULES, *python])
+        names = ", ".join([*PACKAGES, *MODULES, *python])
         raise VersionError(
             f"{what!r} has no version of its own. These have: {names}. CoreDNS, pause and etcd's tag follow kubernetes"
         )
@@ -360,9 +362,8 @@ def outdated(root: Path) -> list[tuple[str, str, str, str]]:
     names = {module: name for name, module in MODULES.items()}
     for module, here, newest in (line.split() for line in listing.splitlines() if line):
         rows.append((names[module], here, newest, "Go modules"))
-    here, newest = yaml.safe_load((root / TABLE).read_text())["platform_packages_date"], packages_day(root)
-    if newest > here:
-        rows.append(("packages", here, newest, "Debian"))
+    days, newest = yaml.safe_load((root / TABLE).read_text()), packages_day(root)
+    rows += [(name, days[day], newest, "Debian") for name, day in PACKAGES.items() if newest > days[day]]
     names = {package: name for name, package in python_packages(root).items()}
     python = set()
     for project in PROJECTS:

@@ -61,6 +61,8 @@ def test_node_image_carries_every_image_that_kubeadm_wants(node: str) -> None:
     carried = set(in_node(node, "sh", "-c", script).split())
     assert wanted
     assert wanted <= carried
+    agent = TABLE["platform_images"]["network-policy-agent"]["image"]
+    assert {image for image in carried if "@" not in image and not image.startswith("sha256:")} == {*wanted, agent}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,8 @@ def test_node_image_carries_every_image_that_kubeadm_wants(node: str) -> None:
 )
 def test_image_of_a_debian_package_is_the_version_that_its_tag_says(name: str, command: list[str]) -> None:
     image = TABLE["platform_images"][name]["image"]
-    said = docker("run", "--rm", "--network=none", image, *command)
+    built = f"counter-platform/{name}:{newest(f'counter-platform_{name}').name}"
+    said = docker("run", "--rm", "--network=none", built, *command)
     assert re.search(rf"\b(v=)?{re.escape(image.rpartition(':')[2])}\.\d", said), said
 
 
@@ -92,7 +95,9 @@ PROGRAMS, ROOTFS, BASES, IMAGES, NODE = (
 @pytest.mark.parametrize(
     ("change", "rebuilt"),
     [
-        ("platform_packages_date=another-day", {ROOTFS, BASES, IMAGES, NODE}),
+        # A patch of a workload takes no other nodes.
+        ("platform_packages_date=another-day", {ROOTFS, BASES, IMAGES}),
+        ("platform_node_packages_date=another-day", {ROOTFS, BASES, IMAGES, NODE}),
         ('{"offline_images_go_tags": ["grpcnotrace", "another"]}', {PROGRAMS, IMAGES, NODE}),
         ("offline_images_disk_gib=1", set()),
     ],

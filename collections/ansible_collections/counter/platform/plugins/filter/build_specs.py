@@ -10,13 +10,14 @@ short_description: A table of images as what container_images builds
 description:
   - Turns a table of images into the option O(counter.platform.container_images#module:images) of
     M(counter.platform.container_images).
+  - Each is named C(counter-platform/NAME), a name that no registry's image has.
   - An image is a compiled program on an empty file system, or on a base image (V(component)), or a Debian rootfs and
     nothing more (V(rootfs)).
 positional: _input
 options:
   _input:
     description:
-      - By name, C(image) (name and tag) and C(build) (V(component) or V(rootfs)) of each.
+      - By name, C(build) (V(component) or V(rootfs)) of each.
       - C(rootfs) names the Debian rootfs that the image is, or whose base image it starts from.
       - C(dockerfile) names the folder of a component's Dockerfile, C(component) where it is left out.
       - C(files) lists further files of a component, each with C(path) below O(files) and C(dest).
@@ -85,8 +86,7 @@ def build_specs(
     """
     builds = []
     for name, entry in table.items():
-        image, _, tag = entry["image"].rpartition(":")
-        build = {"name": image, "tag": tag}
+        build: dict[str, Any] = {"name": f"counter-platform/{name}"}
         if entry["build"] == "rootfs":
             tar = _named(rootfs, entry.get("rootfs"), f"{name}: rootfs")
             build |= {

@@ -108,7 +108,7 @@ results:
       description: Whether this one was built or loaded.
       type: bool
     loadable:
-      description: Image, id and archive, as M(counter.platform.node_image) takes them.
+      description: Image and archive, as M(counter.platform.node_image) takes them.
       type: dict
 """
 
@@ -194,8 +194,8 @@ class Builder:
                 progress("loading into the daemon")
                 run([self._docker, "load", "--quiet", "--input", str(archive)])
         identity = (folder / "id").read_text() if (folder / "id").exists() else ""
-        loadable = {"image": image, "id": identity, "archive": str(archive)}
-        return {"changed": changed, "key": key, "loadable": loadable, **loadable}
+        loadable = {"image": image, "archive": str(archive)}
+        return {"changed": changed, "key": key, "id": identity, "loadable": loadable, **loadable}
 
     def _build(self, wanted: dict[str, Any], image: str, folder: Path, progress: Progress) -> None:
         for archive in wanted["base_archives"]:

@@ -11,8 +11,8 @@ short_description: Make Debian root file systems as tars, in a content-addressed
 description:
   - Runs mmdebstrap against the mirrors that the machine's own apt is set up with; every package is checked against
     the release's signature.
-  - Each result is named by the hash of its options. Newer packages come in when O(refresh) changes, so that a
-    build never differs from the one before it for a reason that nobody gave.
+  - Each result is named by the hash of its options. Newer packages come in when O(rootfs[].refresh) changes, so that
+    a build never differs from the one before it for a reason that nobody gave.
 options:
   rootfs:
     description: The root file systems.
@@ -42,10 +42,10 @@ options:
         type: list
         elements: str
         default: []
-  refresh:
-    description: Any text; another one makes each rootfs anew from the packages of the day.
-    type: str
-    required: true
+      refresh:
+        description: Any text; another one makes the rootfs anew from the packages of the day.
+        type: str
+        required: true
   check_valid_until:
     description: Whether a release file past its expiry is refused.
     type: bool
@@ -64,7 +64,7 @@ EXAMPLES = r"""
       - name: python-root
         suite: bookworm
         packages: [python3-minimal, ca-certificates]
-    refresh: "2026-11"
+        refresh: "2026-11"
     cache: "{{ platform_cache_dir }}"
 """
 
@@ -176,9 +176,9 @@ ARGUMENTS: dict[str, Any] = {
             "packages": {"type": "list", "elements": "str", "required": True},
             "newer": {"type": "dict", "default": {}},
             "remove": {"type": "list", "elements": "str", "default": []},
+            "refresh": {"type": "str", "required": True},
         },
     },
-    "refresh": {"type": "str", "required": True},
     "check_valid_until": {"type": "bool", "default": True},
     "cache": {"type": "path", "required": True},
 }
@@ -194,8 +194,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     results: list[dict[str, Any]] = []
     for rootfs in params["rootfs"]:
         name: str = rootfs["name"]
-        inputs = {option: rootfs[option] for option in ("suite", "packages", "newer")}
-        key = digest_of({**inputs, "refresh": params["refresh"], "remove": removals(rootfs)})
+        inputs = {option: rootfs[option] for option in ("suite", "packages", "newer", "refresh")}
+        key = digest_of({**inputs, "remove": removals(rootfs)})
         make = partial(
             bootstrap,
             rootfs,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_image
-short_description: Load images into a kind cluster's nodes, compared by digest
+short_description: Load images into a kind cluster's nodes, compared by name
 description:
-  - Compares the digest of each image's configuration with what the node's container runtime reports, and imports the
-    archive where they differ. Works whatever store the docker daemon uses.
+  - Imports the archives of images that a node's container runtime does not know by name and tag. The tag has to stand
+    for the content, as those of M(counter.platform.container_images) do.
 options:
   nodes:
     description: Node containers.
@@ -25,10 +25,6 @@ options:
     suboptions:
       image:
         description: Name and tag.
-        type: str
-        required: true
-      id:
-        description: Digest of the configuration, C(sha256:…).
         type: str
         required: true
       archive:
@@ -58,7 +54,6 @@ loaded:
   elements: str
 """
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -81,19 +76,9 @@ class NodeRuntime:
     def __init__(self, docker: str, node: str) -> None:
         self._exec = [docker, "exec", "--interactive", node, "ctr", "--namespace=k8s.io"]
 
-    def config_digest(self, image: str) -> str:
-        """Return the digest of the image's configuration, or an empty text where the node lacks it."""
-        listing = run([*self._exec, "images", "ls", f"name=={full_name(image)}"]).splitlines()[1:]
-        if not listing:
-            return ""
-        document = self._content(listing[0].split()[2])
-        if "manifests" in document:
-            document = self._content(document["manifests"][0]["digest"])
-        return str(document["config"]["digest"])
-
-    def _content(self, digest: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(run([*self._exec, "content", "get", digest]))
-        return document
+    def images(self) -> set[str]:
+        """Return the names of the images that the node holds."""
+        return set(run([*self._exec, "images", "ls", "--quiet"]).split())
 
     def load(self, archive: Path) -> None:
         """Import a docker archive."""
@@ -115,7 +100,6 @@ ARGUMENTS: dict[str, Any] = {
         "required": True,
         "options": {
             "image": {"type": "str", "required": True},
-            "id": {"type": "str", "required": True},
             "archive": {"type": "path", "required": True},
         },
     },
@@ -131,10 +115,14 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     loaded: list[str] = []
     for node in params["nodes"]:
         runtime = NodeRuntime(params["docker"], node)
+        try:
+            held = runtime.images()
+        except CommandError as error:
+            raise CommandError(f"cannot list the images of {node}: {error}") from error
         for entry in params["images"]:
+            if full_name(entry["image"]) in held:
+                continue
             try:
-                if entry["id"] and runtime.config_digest(entry["image"]) == entry["id"]:
-                    continue
                 if not check_mode:
                     runtime.load(Path(entry["archive"]))
             except (CommandError, OSError) as error:

@@ -26,8 +26,7 @@ def program(name: str) -> dict[str, str]:
 
 def test_program_on_an_empty_file_system() -> None:
     assert build_of("etcd", {"image": "registry.k8s.io/etcd:3.6.8-0", "build": "component"}) == {
-        "name": "registry.k8s.io/etcd",
-        "tag": "3.6.8-0",
+        "name": "counter-platform/etcd",
         "dockerfile": "/role/files/component/Dockerfile",
         "files": [program("etcd")],
         "build_args": {},
@@ -58,24 +57,18 @@ def test_program_on_a_base_image_with_further_files() -> None:
 def test_rootfs_and_nothing_more_is_loaded_into_the_daemon() -> None:
     entry = {"image": "docker.io/valkey/valkey:8.1", "build": "rootfs", "rootfs": "valkey-root"}
     assert build_of("valkey", entry) == {
-        "name": "docker.io/valkey/valkey",
-        "tag": "8.1",
+        "name": "counter-platform/valkey",
         "dockerfile": "/role/files/rootfs/Dockerfile",
         "files": [{"path": "/cache/valkey-root/1/root.tar", "dest": "root.tar", "key": "1"}],
         "load": True,
     }
 
 
-def test_port_of_a_registry_is_no_tag() -> None:
-    build = build_of("etcd", {"image": "registry.example:5000/etcd:3.6.8-0", "build": "component"})
-    assert (build["name"], build["tag"]) == ("registry.example:5000/etcd", "3.6.8-0")
-
-
 def test_order_is_that_of_the_table() -> None:
     names = ["b", "c", "a"]
     table = {name: {"image": f"{name}:1", "build": "component"} for name in names}
     builds = build_specs(table, files="/role/files", rootfs={}, bases={}, programs=PROGRAMS)
-    assert [build["name"] for build in builds] == names
+    assert [build["name"] for build in builds] == [f"counter-platform/{name}" for name in names]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ needs_mmdebstrap = pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason
 @pytest.fixture
 def make(run_module: RunModule) -> RunModule:
     """Run the module for one rootfs, and return what it says of that one."""
-    return alone(run_module, "debian_rootfs", "rootfs", common=("refresh", "cache"))
+    return alone(run_module, "debian_rootfs", "rootfs", common=("cache",))
 
 
 @pytest.fixture
