@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,22 +34,21 @@ def descendants(pid: int) -> list[int]:
     return [*children, *(grandchild for child in children for grandchild in descendants(child))]
 
 
-def killed(*command: str, when: str, condition: "Path | str", cwd: Path = ROOT) -> None:
-    """Start a command and kill all of it as soon as ``condition`` (a path, or a container's name) is there."""
+def running(container: str) -> bool:
+    """Return whether a container of that name runs."""
+    return container in docker("ps", "--format", "{{.Names}}").split()
 
-    def there() -> bool:
-        if isinstance(condition, Path):
-            return any(condition.parent.glob(condition.name))
-        return condition in docker("ps", "--format", "{{.Names}}").split()
 
+def killed(*command: str, when: str, condition: Callable[[], bool], after: float = 2, cwd: Path = ROOT) -> None:
+    """Start a command and kill all of it ``after`` so many seconds from the moment when ``condition`` is true."""
     process = subprocess.Popen(
         command, cwd=cwd, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         # With an empty cache everything is built before there is a node.
-        wait_for(when, there, 1800, every=0.2)
-        time.sleep(2)
+        wait_for(when, condition, 1800, every=0.2)
+        time.sleep(after)
         assert process.poll() is None, f"{when}: the run ended before it could be killed"
     finally:
         # Modules run in sessions of their own; a machine that loses power ends them too.
@@ -66,7 +65,7 @@ def test_killed_while_it_compiles_and_started_again() -> None:
     tags = json.dumps({"offline_images_go_tags": ["grpcnotrace", f"killed{time.time_ns()}"]})
     killed(
         "ansible-playbook", "playbooks/images.yml", "-e", tags,
-        when="the compiler to start", condition=programs / ".building-*",
+        when="the compiler to start", condition=lambda: any(programs.glob(".building-*")),
     )  # fmt: skip
     left = {path.name for path in programs.iterdir()} - before
     assert all(name.startswith(".") for name in left), f"half a result looks like a whole one: {left}"
@@ -91,7 +90,7 @@ def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> 
     images = CACHE / "artifacts" / "counter-platform_node"
     before = set(images.glob("[!.]*"))
     build = ["ansible-playbook", "playbooks/images.yml"]
-    killed(*build, when="the image's build to start", condition=images / ".building-*", cwd=other_node)
+    killed(*build, when="the image's build to start", condition=lambda: any(images.glob(".building-*")), cwd=other_node)
     assert set(images.glob("[!.]*")) == before, "half an image looks like a whole one"
     run = execute(*build, cwd=other_node)
     assert run.status == 0, run.output
@@ -107,7 +106,7 @@ def with_port(target: str, port: int) -> tuple[str, ...]:
 
 def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
     up = with_port("up", FIRST_PORT)
-    killed(*up, when="the node to start", condition="counter-local-control-plane")
+    killed(*up, when="the node to start", condition=lambda: running("counter-local-control-plane"))
     assert not json.loads(RECORD.read_text())["current"]
     run = execute(*up)
     assert run.status == 0, run.output
@@ -146,7 +145,7 @@ def test_killed_upgrade_goes_on_and_the_count_with_it() -> None:
     before, old = count(FIRST_URL), Cluster("local").node
     new = "counter-local-b-control-plane"
     assert old != new
-    killed("make", "upgrade", when="the new node to start", condition=new)
+    killed("make", "upgrade", when="the new node to start", condition=lambda: running(new))
     # Nobody has to ask twice.
     run = execute("make", "up")
     assert run.status == 0, run.output
@@ -202,6 +201,55 @@ def test_certificates_are_renewed_in_their_last_days(live: None) -> None:
     assert Cluster("local").get("nodes")["items"], "the API server takes the new one"
     assert json.loads(RECORD.read_text())["current"]["certificates_end"] > record["current"]["certificates_end"]
     assert count(URL) == before + 1
+
+
+@pytest.mark.soak
+def test_count_goes_on_when_the_machines_docker_was_restarted(live: None) -> None:
+    before = count(URL)
+    run("systemctl", "restart", "docker")
+    up = execute("make", "up")
+    assert up.status == 0, up.output
+    assert count(URL) == before + 1
+
+
+@pytest.mark.soak
+def test_patched_packages_are_rolled_out_on_the_node_that_is_there(live: None) -> None:
+    def images() -> dict[str, str]:
+        pods = Cluster("local").get("pods", "--namespace=counter")["items"]
+        specs = [
+            entry for pod in pods for kind in ("initContainers", "containers") for entry in pod["spec"].get(kind, [])
+        ]
+        return {entry["name"]: entry["image"] for entry in specs}
+
+    before, node, old = count(URL), Cluster("local").node, images()
+    run = execute("make", "up", "ARGS=-e platform_packages_date=patched")
+    assert run.status == 0, run.output
+    assert Cluster("local").node == node
+    new = images()
+    assert set(new) == {"proxy", "service", "valkey"}
+    assert not [name for name in new if new[name] == old[name]]
+    assert count(URL) == before + 1
+
+
+@pytest.mark.soak
+def test_upgrade_killed_at_three_points_loses_no_count(live: None) -> None:
+    def ended() -> bool:
+        record = json.loads(RECORD.read_text())
+        return not record["creating"] and record["current"]["kind"] == new
+
+    before, old = count(URL), Cluster("local").node
+    new = "counter-local-b" if old == "counter-local-control-plane" else "counter-local"
+    upgrade = with_port("upgrade", FIRST_PORT)
+    killed(*upgrade, when="the old node to stop", condition=lambda: not running(old), after=0)
+    killed(*upgrade, when="the new node to start", condition=lambda: running(f"{new}-control-plane"))
+    killed(*upgrade, when="the new node to be ready", condition=ended, after=0)
+    run = execute(*with_port("up", FIRST_PORT))
+    assert run.status == 0, run.output
+    assert Cluster("local").node == f"{new}-control-plane"
+    assert not docker("ps", "--all", "--quiet", f"--filter=name=^{old}$")
+    assert count(FIRST_URL) == before + 1
+    again = execute(*with_port("up", FIRST_PORT))
+    assert again.recap("changed") == 0, again.output
 
 
 def test_stopped_node_is_started_again() -> None:
