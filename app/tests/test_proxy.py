@@ -64,6 +64,36 @@ def test_heads_that_are_too_large_do_not_arrive(pair: tuple[Service, Proxy], beg
     assert [line for line in service.logs() if line["level"] == "warning"] == []
 
 
+@pytest.mark.parametrize("hangs", [False, True])
+def test_service_that_takes_no_connection_is_503_after_two_seconds(tmp_path: Path, hangs: bool) -> None:
+    with Service(tmp_path, **UNTRACED) as service, Proxy(tmp_path, service) as proxy:
+        service.kill()
+        # Until the proxy knows that the connection it kept has ended.
+        time.sleep(0.5)
+        with ExitStack() as stack:
+            if hangs:
+                # A queue of connections that is full: the kernel answers nobody.
+                full = stack.enter_context(socket.create_server(("127.0.0.1", service.port), backlog=0))
+                stack.enter_context(socket.create_connection(full.getsockname()))
+            start = time.monotonic()
+            assert proxy.request("/").status == 503
+            # Tried twice: what is refused is tried again after a second, what hangs is given up after one.
+            assert 0.9 < time.monotonic() - start < (2.5 if hangs else 1.5)
+
+
+def test_nobody_keeps_a_connection_where_half_of_them_are_taken(pair: tuple[Service, Proxy]) -> None:
+    _, proxy = pair
+    with ExitStack() as stack:
+        first = connect(stack, proxy, GET)
+        assert b"onnection: close" not in first.recv(1000)
+        for _ in range(2500):
+            connect(stack, proxy)
+        late = connect(stack, proxy, GET)
+        assert b"\r\nconnection: close\r\n" in all_of(late).lower()
+        first.sendall(GET)
+        assert b"\r\nconnection: close\r\n" in all_of(first).lower()
+
+
 def test_more_requests_than_the_service_takes(tmp_path: Path) -> None:
     with Service(tmp_path, "tests.planted", "slow", **UNTRACED) as service, Proxy(tmp_path, service) as proxy:
         got = Load(proxy.port, clients=1000).run(1)

@@ -244,13 +244,13 @@ def check_cpu_requests(objects: list[Object]) -> None:
 
 
 def check_images(objects: list[Object]) -> None:
-    """Every image has a tag of its own and is taken from the node, where it was brought."""
+    """Every image has a tag of its own and is taken from the node alone: anybody may have its name in a registry."""
     for _, pod in workloads(objects):
         for container in containers(pod):
             name, _, tag = container["image"].rpartition(":")
             assert name, f"{container['name']}: the image has no tag"
             assert tag != "latest", f"{container['name']}: latest is no version"
-            assert container["imagePullPolicy"] in {"IfNotPresent", "Never"}, f"{container['name']}: asks a registry"
+            assert container["imagePullPolicy"] == "Never", f"{container['name']}: asks a registry"
 
 
 def check_rights(objects: list[Object]) -> None:
@@ -289,30 +289,39 @@ def seconds(lines: list[str], setting: str) -> int:
 
 
 def check_service_port(objects: list[Object]) -> None:
-    """The way from Service to proxy to service: 9000, 9000, 8080."""
+    """The way from Service to proxy to service: 9000, 9000, 8080; probes go by 9001."""
     _, service, proxy = the_service(objects)
     assert service["ports"] == [{"name": "http", "containerPort": 8080}]
     assert {"name": "proxy", "containerPort": 9000} in proxy["ports"]
     (port,) = one(objects, "Service", "counter")["spec"]["ports"]
     assert (port["name"], port["port"], port["targetPort"]) == ("http", 9000, 9000)
     lines = proxy_lines(objects)
-    assert "bind :9000" in lines
-    assert [line.split()[2] for line in lines if line.startswith("server ")] == ["127.0.0.1:8080"]
+    assert {"name": "proxy-probes", "containerPort": 9001} in proxy["ports"]
+    assert {"bind :9000", "bind :9001"} <= set(lines)
+    assert [line.split()[2] for line in lines if line.startswith("server ")] == ["127.0.0.1:8080"] * 2
 
 
 def check_proxy(objects: list[Object]) -> None:
     """The proxy drops nothing, delays nothing, waits for a bounded time, and sends no request twice."""
+    _, _, proxy = the_service(objects)
     lines = proxy_lines(objects)
     rules = [line for line in lines if re.match(r"(http|tcp)-(request|response)|use-service|filter|use_backend", line)]
     paths = f"{{ path {' '.join(PUBLIC_PATHS)} }}"
     not_found = 'content-type application/json string \'{"title": "Not found"}\''
     assert rules == [
         f"http-request return status 404 {not_found} unless {paths}",
+        "http-request return status 404 unless { path /readyz }",
         "http-request use-service prometheus-exporter if { path /metrics }",
         "http-request return status 404",
     ], "nothing but what is allowed reaches the service, and nothing else happens to a request"
     assert [line for line in lines if line.startswith("retry-on")] == ["retry-on conn-failure"]
-    assert seconds(lines, "timeout connect") <= 2
+    assert seconds(lines, "timeout connect") <= 1
+    assert "retries 1" in lines, "each try takes as long again"
+    assert "http-after-response set-header Connection close if { fe_conn gt 2500 }" in lines
+    everybody, clients, *others = [int(line.split()[1]) for line in lines if line.startswith("maxconn ")]
+    assert others == [100, 100], "probes and metrics have connections of their own"
+    assert everybody == clients + sum(others)
+    assert clients * 16 * 1024 < 0.7 * 2**20 * int(proxy["resources"]["limits"]["memory"].removesuffix("Mi"))
     assert seconds(lines, "timeout queue") <= 2
     assert seconds(lines, "timeout server") >= 2, "a service that is well may need a second on a busy node"
     for side in ("client", "http-request", "http-keep-alive"):
@@ -389,7 +398,11 @@ def check_patience(objects: list[Object]) -> None:
     assert paths == {"startupProbe": "/healthz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
     asked = {name: probe["httpGet"]["port"] for name, probe in probes(proxy).items()}
     # The service starts after the sidecar: a startup probe that goes through to it would wait for ever.
-    assert asked == {"startupProbe": "proxy-metrics", "readinessProbe": "proxy", "livenessProbe": "proxy-metrics"}
+    assert asked == {
+        "startupProbe": "proxy-metrics",
+        "readinessProbe": "proxy-probes",
+        "livenessProbe": "proxy-metrics",
+    }
 
 
 def check_autoscaler(objects: list[Object]) -> None:

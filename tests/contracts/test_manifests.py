@@ -167,7 +167,7 @@ FAULTS: dict[str, tuple[str, Change, Check]] = {
     ),
     "image asked from a registry": (
         DEPLOYMENT,
-        replace(f"{SERVICE}/imagePullPolicy", "IfNotPresent", "Always"),
+        replace(f"{SERVICE}/imagePullPolicy", "Never", "IfNotPresent"),
         manifests.check_images,
     ),
     "image without a version": (

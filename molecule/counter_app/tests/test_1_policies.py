@@ -61,6 +61,7 @@ class Policies:
         valkey = cluster.get("pod", "counter-valkey-0", APP)
         self.targets = {
             "proxy 9000": (address(other), 9000),
+            "proxy's probes 9001": (address(other), 9001),
             "service 8080": (address(other), 8080),
             "proxy's metrics 8404": (address(other), 8404),
             "Valkey 6379": (address(valkey), 6379),

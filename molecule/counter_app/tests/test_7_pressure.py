@@ -1,0 +1,87 @@
+"""Others are answered while a crowd holds thousands of connections, idle ones and slow ones."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from lib.cluster import Cluster
+from lib.crowd import Crowd
+from lib.report import write_figures
+from lib.service import APP, PORT, REPLICAS_MAX, REPLICAS_MIN, URL, name, service_pods, set_replicas, wait_until_idle
+
+IDLE, SLOW = 6000, 2000
+PATIENCE = 2
+MEBIBYTE = 2**20
+
+
+@pytest.fixture
+def two_pods(cluster: Cluster) -> Iterator[None]:
+    """As few pods as there may be, whatever load the crowd makes."""
+    wait_until_idle(cluster)
+    set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
+    yield
+    set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
+
+
+def in_time() -> bool:
+    """Return whether a request by a connection of its own is answered in time."""
+    try:
+        with urllib.request.urlopen(URL, timeout=PATIENCE) as answer:  # noqa: S310 # http alone
+            answer.read()
+    except OSError:
+        return False
+    return True
+
+
+def restarts(cluster: Cluster) -> dict[str, int]:
+    """Return how often each container of the service's pods was restarted."""
+    pods = cluster.get("pods", APP, "--selector=app.kubernetes.io/name=counter")["items"]
+    return {
+        f"{name(pod)}/{container['name']}": container["restartCount"]
+        for pod in pods
+        for kind in ("initContainerStatuses", "containerStatuses")
+        for container in pod["status"][kind]
+    }
+
+
+def memory_of_proxies(cluster: Cluster) -> int:
+    """Return the bytes that the largest proxy had in memory at most (proc(5): VmHWM)."""
+    peaks = []
+    for pod in service_pods(cluster):
+        status = cluster.kubectl("exec", name(pod), APP, "--container=proxy", "--", "cat", "/proc/1/status")
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        peaks.append(int(line.split()[1]) * 1024)
+    return max(peaks)
+
+
+# Without bounds for connections that clients keep, the first of these fails: it takes 45 s.
+@pytest.mark.parametrize("seconds", [15, pytest.param(90, marks=pytest.mark.soak)])
+def test_others_are_answered_while_a_crowd_holds_connections(cluster: Cluster, two_pods: None, seconds: int) -> None:
+    before = restarts(cluster)
+    answered = []
+    with Crowd(PORT, idle=IDLE, slow=SLOW).there() as crowd:
+        # It grows until it has all it can get.
+        time.sleep(10)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            answered.append(in_time())
+            time.sleep(0.1)
+        held = crowd.held
+    share = sum(answered) / len(answered)
+    limit = 128 * MEBIBYTE
+    figures: dict[str, object] = {
+        "connections wanted": IDLE + SLOW,
+        "held at most": crowd.most,
+        "held in the end": held,
+        "requests of another": len(answered),
+        "answered within 2 s": round(share, 3),
+        "MiB of the larger proxy": round(memory_of_proxies(cluster) / MEBIBYTE),
+    }
+    write_figures("pressure.json", figures)
+    assert crowd.most > (IDLE + SLOW) / 2, "no crowd to speak of"
+    assert share >= 0.99, figures
+    assert restarts(cluster) == before
+    assert memory_of_proxies(cluster) < limit
