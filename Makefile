@@ -53,7 +53,14 @@ venv: .venv/synced ## The controller's tools, as locked
 	# By way of requirements: `uv sync` would fetch from the addresses in the lock, whatever index the client is set up
 	# with. The hashes are checked either way.
 	.venv/bin/uv export --quiet --frozen --no-header --no-annotate --output-file .venv/requirements.txt
+	if [[ -n $$(find .venv -type d ! -user "$$(id -u)" -print -quit) ]]; then
+	  echo ".venv has folders of another user, whose content you cannot replace: remove it, by sudo where it is root's" >&2
+	  exit 1
+	fi
 	.venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python .venv/requirements.txt
+	# Modules that run as root leave bytecode beside what they import. Where the folder for it is the user's, the user can
+	# remove it.
+	find .venv/lib -name '*.py' -printf '%h/__pycache__\0' | sort --zero-terminated --unique | xargs --null mkdir --parents
 	touch $@
 
 bump: venv ## Bring one version to another: WHAT=kubernetes TO=vX.Y.Z

@@ -90,6 +90,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("offline_images_go_tags", ["grpc notrace"], "as in [grpcnotrace]"),
     ("offline_images_suite", "12", "by its code name, as in bookworm"),
     ("platform_bin_dir", "bin", "Write them from the root on"),
+    ("platform_cache_days", 0, "it has to be 1 or more"),
     ("platform_cache_dir", "~/.cache", "Write them from the root on"),
     ("platform_data_dir", "/var", "have to be below another folder"),
     *(

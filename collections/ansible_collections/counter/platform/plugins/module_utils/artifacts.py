@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import IO, Any
 
 DAY_SECONDS = 24 * 3600
-KEEP_UNUSED_SECONDS = 14 * DAY_SECONDS
-"""How long a result that nothing asked for stays in the cache."""
 
 
 def digest_of(inputs: Mapping[str, Any]) -> str:
@@ -86,10 +84,16 @@ class Progress:
 
 
 class ArtifactStore:
-    """Build results below ``cache/artifacts/NAME/KEY``; a directory is there whole or not at all."""
+    """Build results below ``cache/artifacts/NAME/KEY``; a directory is there whole or not at all.
 
-    def __init__(self, cache: Path) -> None:
+    Args:
+        cache: the cache folder.
+        days: how long a result that nothing asks for stays; it goes when another of its name is made.
+    """
+
+    def __init__(self, cache: Path, days: int) -> None:
         self._root = cache / "artifacts"
+        self._days = days
 
     def path(self, name: str, key: str) -> Path:
         """Return where the result ``name`` with ``key`` is, or would be."""
@@ -139,9 +143,8 @@ class ArtifactStore:
         """Return whether the result was missing; outside check mode, make it then as :meth:`build` does."""
         return not self.has(name, key) if check_mode else self.build(name, key, make)
 
-    @staticmethod
-    def _drop_unused(folder: Path) -> None:
-        oldest = time.time() - KEEP_UNUSED_SECONDS
+    def _drop_unused(self, folder: Path) -> None:
+        oldest = time.time() - self._days * DAY_SECONDS
         for path in folder.iterdir():
             if path.is_dir() and path.stat().st_mtime < oldest:
                 shutil.rmtree(path)

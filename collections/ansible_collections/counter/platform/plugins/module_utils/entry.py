@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
@@ -16,10 +18,22 @@ class Ensure(Protocol):
     def __call__(self, params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]: ...
 
 
+def give_back(folder: Path) -> None:
+    """Give what root made below a folder to the folder's owner, who could not remove it otherwise.
+
+    Raises :class:`OSError` when it cannot be given.
+    """
+    owner = folder.stat()
+    for root, folders, files in os.walk(folder):
+        for path in (Path(root, name) for name in [*folders, *files]):
+            if path.lstat().st_uid != owner.st_uid:
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def run_module(
     ensure: Ensure, argument_spec: dict[str, Any], *, cannot: str = "", required_if: list[Any] | None = None
 ) -> None:
-    """Run a module to its end.
+    """Run a module to its end. What one with an option ``cache`` leaves there belongs to the owner of that folder.
 
     Args:
         ensure: does the work; a result with ``failed`` is a failure with all that is in it.
@@ -28,8 +42,13 @@ def run_module(
         required_if: as :class:`AnsibleModule` has it.
     """
     module = AnsibleModule(argument_spec=argument_spec, required_if=required_if, supports_check_mode=True)
+    cache = module.params.get("cache")
     try:
-        result = ensure(module.params, check_mode=module.check_mode)
+        try:
+            result = ensure(module.params, check_mode=module.check_mode)
+        finally:
+            if cache and os.geteuid() == 0 and Path(cache).exists() and Path(cache).stat().st_uid != 0:
+                give_back(Path(cache))
     except (CommandError, OSError) as error:
         module.fail_json(msg=f"{cannot.format(**module.params)}{error}")
     if "failed" in result:

@@ -70,6 +70,10 @@ options:
     description: The cache folder.
     type: path
     required: true
+  cache_days:
+    description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
+    type: int
+    default: 14
 author: counter-platform contributors
 """
 
@@ -159,10 +163,10 @@ def place(source: Path, target: Path) -> None:
 class Builder:
     """Builds images with one docker client into one cache."""
 
-    def __init__(self, docker: str, cache: Path, *, check_mode: bool) -> None:
+    def __init__(self, docker: str, cache: Path, days: int, *, check_mode: bool) -> None:
         self._docker = docker
         self._cache = cache
-        self._store = ArtifactStore(cache)
+        self._store = ArtifactStore(cache, days)
         self._check_mode = check_mode
 
     def ensure(self, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -256,6 +260,7 @@ ARGUMENTS: dict[str, Any] = {
     },
     "docker": {"type": "str", "required": True},
     "cache": {"type": "path", "required": True},
+    "cache_days": {"type": "int", "default": 14},
 }
 
 
@@ -264,7 +269,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
     When one cannot be built: ``failed``, ``msg`` with its name, and the ``results`` before it.
     """
-    builder = Builder(params["docker"], Path(params["cache"]), check_mode=check_mode)
+    builder = Builder(params["docker"], Path(params["cache"]), params["cache_days"], check_mode=check_mode)
     results: list[dict[str, Any]] = []
     for wanted in params["images"]:
         try:

@@ -54,6 +54,10 @@ options:
     description: The cache folder.
     type: path
     required: true
+  cache_days:
+    description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
+    type: int
+    default: 14
 author: counter-platform contributors
 """
 
@@ -181,6 +185,7 @@ ARGUMENTS: dict[str, Any] = {
     },
     "check_valid_until": {"type": "bool", "default": True},
     "cache": {"type": "path", "required": True},
+    "cache_days": {"type": "int", "default": 14},
 }
 
 
@@ -190,7 +195,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     When one cannot be made: ``failed``, ``msg`` with its name, and the ``results`` before it.
     """
     cache = Path(params["cache"])
-    store = ArtifactStore(cache)
+    store = ArtifactStore(cache, params["cache_days"])
     results: list[dict[str, Any]] = []
     for rootfs in params["rootfs"]:
         name: str = rootfs["name"]

@@ -58,6 +58,10 @@ options:
     description: The cache folder.
     type: path
     required: true
+  cache_days:
+    description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
+    type: int
+    default: 14
 author: counter-platform contributors
 """
 
@@ -111,6 +115,7 @@ ARGUMENTS: dict[str, Any] = {
     },
     "go": {"type": "path", "required": True},
     "cache": {"type": "path", "required": True},
+    "cache_days": {"type": "int", "default": 14},
 }
 
 
@@ -172,7 +177,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             "rename": params["rename"],
         }
     )
-    store = ArtifactStore(cache)
+    store = ArtifactStore(cache, params["cache_days"])
     changed = store.ensure(name, key, compile_into, check_mode=check_mode)
     return {"changed": changed, "path": str(store.path(name, key)), "key": key}
 

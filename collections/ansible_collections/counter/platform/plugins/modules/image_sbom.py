@@ -32,6 +32,10 @@ options:
     description: The cache folder.
     type: path
     required: true
+  cache_days:
+    description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
+    type: int
+    default: 14
 author: counter-platform contributors
 """
 
@@ -136,6 +140,7 @@ ARGUMENTS: dict[str, Any] = {
     "id": {"type": "str", "required": True},
     "archive": {"type": "path", "required": True},
     "cache": {"type": "path", "required": True},
+    "cache_days": {"type": "int", "default": 14},
 }
 
 
@@ -145,7 +150,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     Raises :class:`CommandError` when the archive cannot be read.
     """
     name, image, identity = (params[option] for option in ("name", "image", "id"))
-    store = ArtifactStore(Path(params["cache"]))
+    store = ArtifactStore(Path(params["cache"]), params["cache_days"])
     key = digest_of({"image": image, "id": identity})
 
     def write(folder: Path) -> None:

@@ -43,6 +43,10 @@ options:
     description: The cache folder.
     type: path
     required: true
+  cache_days:
+    description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
+    type: int
+    default: 14
 author: counter-platform contributors
 """
 
@@ -87,6 +91,7 @@ ARGUMENTS: dict[str, Any] = {
     },
     "bin_dir": {"type": "path", "required": True},
     "cache": {"type": "path", "required": True},
+    "cache_days": {"type": "int", "default": 14},
 }
 
 
@@ -148,7 +153,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             "platforms": params["platforms"],
         }
     )
-    store = ArtifactStore(cache)
+    store = ArtifactStore(cache, params["cache_days"])
     changed = store.ensure(name, key, download, check_mode=check_mode)
     return {"changed": changed, "path": str(store.path(name, key)), "key": key}
 

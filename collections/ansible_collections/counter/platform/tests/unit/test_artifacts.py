@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import (
-    KEEP_UNUSED_SECONDS,
+    DAY_SECONDS,
     ArtifactStore,
     Progress,
     digest_of,
@@ -110,7 +110,7 @@ def _never(folder: Path) -> None:
 
 
 def test_a_result_is_built_once(cache: Path) -> None:
-    store = ArtifactStore(cache)
+    store = ArtifactStore(cache, 14)
     assert not store.has("thing", "k1")
     assert not cache.exists(), "asking changed something"
     assert store.build("thing", "k1", _hello)
@@ -120,7 +120,7 @@ def test_a_result_is_built_once(cache: Path) -> None:
 
 
 def test_a_result_is_not_there_before_it_is_whole(cache: Path) -> None:
-    store = ArtifactStore(cache)
+    store = ArtifactStore(cache, 14)
     seen = []
 
     def make(folder: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_result_is_not_there_before_it_is_whole(cache: Path) -> None:
 
 
 def test_a_failed_build_is_no_result_and_the_next_one_starts_clean(cache: Path) -> None:
-    store = ArtifactStore(cache)
+    store = ArtifactStore(cache, 14)
 
     def fail(folder: Path) -> None:
         (folder / "half").write_text("half")
@@ -159,7 +159,7 @@ def make(folder):
     time.sleep(seconds)
     (folder / "whole").write_text("whole")
 
-print(ArtifactStore(cache).build("thing", "k1", make))
+print(ArtifactStore(cache, 14).build("thing", "k1", make))
 """
 
 
@@ -185,11 +185,11 @@ def test_two_processes_build_once(cache: Path, tmp_path: Path) -> None:
     answers = sorted(builder.communicate(timeout=30)[0].strip() for builder in builders)
     assert answers == ["False", "True"]
     assert log.read_text() == "make\n"
-    assert (ArtifactStore(cache).path("thing", "k1") / "whole").exists()
+    assert (ArtifactStore(cache, 14).path("thing", "k1") / "whole").exists()
 
 
 def test_what_a_killed_build_left_is_removed(cache: Path, tmp_path: Path) -> None:
-    log, store = tmp_path / "log", ArtifactStore(cache)
+    log, store = tmp_path / "log", ArtifactStore(cache, 14)
     builder = _builder(cache, log, 60)
     _wait_for(log)
     builder.send_signal(signal.SIGKILL)
@@ -201,9 +201,10 @@ def test_what_a_killed_build_left_is_removed(cache: Path, tmp_path: Path) -> Non
     assert not list((cache / "artifacts" / "thing").glob(".building-*"))
 
 
-def test_results_that_nothing_asked_for_are_dropped(cache: Path) -> None:
-    store = ArtifactStore(cache)
-    long_ago = time.time() - KEEP_UNUSED_SECONDS - 60
+@pytest.mark.parametrize("days", [14, 3])
+def test_results_that_nothing_asked_for_are_dropped(cache: Path, days: int) -> None:
+    store = ArtifactStore(cache, days)
+    long_ago = time.time() - days * DAY_SECONDS - 60
     for key in ("unused", "asked", "recent"):
         store.build("thing", key, _hello)
     store.build("other", "unused", _hello)

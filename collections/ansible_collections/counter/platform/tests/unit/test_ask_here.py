@@ -51,8 +51,8 @@ def test_every_module_that_is_asked_can_be(path: Path) -> None:
 @pytest.fixture
 def arguments(cache: Path) -> dict[str, Any]:
     """Return the options of one rootfs."""
-    rootfs = [{"name": "some-rootfs", "suite": "bookworm", "packages": ["python3"]}]
-    return {"rootfs": rootfs, "refresh": "1", "cache": str(cache)}
+    rootfs = [{"name": "some-rootfs", "suite": "bookworm", "packages": ["python3"], "refresh": "1"}]
+    return {"rootfs": rootfs, "cache": str(cache)}
 
 
 def test_result_that_is_there_starts_nothing(arguments: dict[str, Any], run_module: RunModule) -> None:
@@ -62,7 +62,9 @@ def test_result_that_is_there_starts_nothing(arguments: dict[str, Any], run_modu
     said = ask("debian_rootfs", arguments)
     assert "SUCCESS" in said
     assert missing["results"][0]["path"] in said
-    assert STARTED in ask("debian_rootfs", arguments | {"refresh": "2"}), "another input is another result"
+    assert STARTED in ask("debian_rootfs", arguments | {"rootfs": [arguments["rootfs"][0] | {"refresh": "2"}]}), (
+        "another input is another result"
+    )
 
 
 def test_check_mode_starts_nothing(arguments: dict[str, Any], cache: Path) -> None:
@@ -72,11 +74,11 @@ def test_check_mode_starts_nothing(arguments: dict[str, Any], cache: Path) -> No
 
 def test_options_are_checked_as_the_module_would(arguments: dict[str, Any]) -> None:
     assert "Unsupported parameters" in ask("debian_rootfs", arguments | {"root": "one too many"})
-    assert "missing required arguments: refresh" in ask("debian_rootfs", {"rootfs": [], "cache": arguments["cache"]})
+    assert "missing required arguments: rootfs" in ask("debian_rootfs", {"cache": arguments["cache"]})
 
 
 def test_error_is_left_to_the_module(docker: Docker) -> None:
-    entry = {"image": "some:1", "id": "sha256:0", "archive": "/nowhere"}
+    entry = {"image": "some:1", "archive": "/nowhere"}
     assert STARTED in ask("node_image", {"nodes": [docker.name], "images": [entry], "docker": docker.client})
 
 

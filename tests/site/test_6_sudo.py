@@ -1,0 +1,101 @@
+"""A user who is not root and has sudo."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lib.command import Run, execute
+from lib.machine import copy_project
+from lib.network import count
+from lib.paths import CACHE
+
+HOME = Path("/home/admin")
+PROJECT = HOME / "counter-platform"
+# Another port than the one of `local`, which other tests have made.
+ENVIRONMENT, URL = "ENVIRONMENT=staging", "http://127.0.0.1:8081/"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A clone of a user's with sudo and a cache of their own, whose content is this machine's."""
+    subprocess.run(["useradd", "--create-home", "admin"], check=True)
+    Path("/etc/sudoers.d/admin").write_text("admin ALL=(ALL) NOPASSWD: ALL\n")
+    copy_project(PROJECT)
+    cache = HOME / ".cache" / "counter-platform"
+    cache.mkdir(parents=True)
+    # On the disk that has docker's files: a machine's own file system is an overlay, and takes none above it.
+    upper = Path("/var/lib/docker/admin")
+    for name in ("upper", "work"):
+        (upper / name).mkdir(parents=True)
+    options = f"lowerdir={CACHE},upperdir={upper}/upper,workdir={upper}/work,metacopy=on"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(cache)], check=True)
+    subprocess.run(["chown", "--recursive", "admin:admin", str(HOME)], check=True)
+    yield PROJECT
+    subprocess.run(["umount", "--lazy", str(cache)], check=True)
+    shutil.rmtree(upper)
+
+
+def as_admin(*command: str) -> Run:
+    """Run a command as the user, in the clone."""
+    settings = ["env", f"HOME={HOME}", "USER=admin", f"COUNTER_PLATFORM_CACHE={HOME}/.cache/counter-platform"]
+    return execute("runuser", "--user=admin", "--", *settings, *command, cwd=PROJECT)
+
+
+def folders_of_others(folder: Path) -> list[str]:
+    """Return the folders in which the user could not remove anything."""
+    listing = ["find", str(folder), "-type", "d", "!", "-user", "admin"]
+    return subprocess.run(listing, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def change_lock() -> None:
+    """Do what another lock does to packages that root has imported: they go, and come anew by the next command."""
+    (PROJECT / "uv.lock").touch()
+    gone = as_admin(".venv/bin/uv", "pip", "uninstall", "--quiet", "--python=.venv/bin/python", "kubernetes", "pyyaml")
+    assert gone.status == 0, gone.output
+    assert not list(PROJECT.glob(".venv/lib/python3*/site-packages/kubernetes/client"))
+
+
+def test_users_venv_can_change_after_root_has_imported_from_it(clone: Path) -> None:
+    assert as_admin("make", "venv").status == 0
+    imported = as_admin("sudo", str(clone / ".venv/bin/python"), "-c", "import kubernetes.client, yaml")
+    assert imported.status == 0, imported.output
+    assert not folders_of_others(clone)
+    change_lock()
+    again = as_admin("make", "venv")
+    assert again.status == 0, again.output
+    assert as_admin(".venv/bin/python", "-c", "import kubernetes.client, yaml").status == 0
+
+
+def test_venv_with_folders_of_roots_is_refused_with_the_remedy(clone: Path) -> None:
+    broken = clone / ".venv/lib/broken"
+    broken.mkdir()
+    (clone / "uv.lock").touch()
+    refused = as_admin("make", "venv")
+    assert refused.status != 0
+    assert "remove it, by sudo where it is root's" in refused.output
+    broken.rmdir()
+    assert as_admin("make", "venv").status == 0
+
+
+@pytest.mark.soak
+def test_user_with_sudo_goes_all_the_way(clone: Path) -> None:
+    run = as_admin("make", "up", ENVIRONMENT)
+    assert run.status == 0, run.output
+    first = count(URL)
+    change_lock()
+    again = as_admin("make", "up", ENVIRONMENT)
+    assert again.status == 0, again.output
+    assert again.recap("changed") == 0, again.output
+    assert count(URL) == first + 1
+    others = subprocess.run(
+        ["find", str(clone / ".state"), "!", "-user", "admin"], capture_output=True, text=True, check=True
+    )
+    assert others.stdout == ""
+    assert not folders_of_others(HOME)
+    tests = as_admin("make", "test", "JOBS=bare")
+    assert tests.status == 0, tests.output
+    down = as_admin("make", "down", ENVIRONMENT)
+    assert down.status == 0, down.output
+    assert not (clone / ".state/staging").exists()
