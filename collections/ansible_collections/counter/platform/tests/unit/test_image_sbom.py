@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -122,3 +123,13 @@ def test_an_archive_that_cannot_be_read(
     assert result["failed"]
     assert result["msg"].startswith("cannot write the bill of materials of counter/x:1: ")
     assert run_module("image_sbom", arguments, check=True)["changed"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user, which needs root")
+def test_what_root_leaves_in_a_users_cache_is_the_users(
+    run_module: RunModule, arguments: dict[str, Any], cache: Path
+) -> None:
+    cache.mkdir()
+    os.chown(cache, 1234, 1234)
+    assert run_module("image_sbom", arguments)["changed"]
+    assert {path.lstat().st_uid for path in cache.rglob("*")} == {1234}
