@@ -275,6 +275,21 @@ FAULTS: dict[str, tuple[str, Change, Check]] = {
         replace_line(HAPROXY_CFG, "retry-on conn-failure", "retry-on all-retryable-errors"),
         manifests.check_proxy,
     ),
+    "proxy tries to connect for 4 s": (
+        PROXY_CONFIG,
+        replace_line(HAPROXY_CFG, "retries 1", "retries 3"),
+        manifests.check_proxy,
+    ),
+    "idle connections take all there are": (
+        PROXY_CONFIG,
+        replace_line(HAPROXY_CFG, "http-after-response set-header Connection close if { fe_conn gt 2500 }"),
+        manifests.check_proxy,
+    ),
+    "probes share the clients' connections": (
+        DEPLOYMENT,
+        replace(f"{PROXY}/readinessProbe/httpGet/port", "proxy-probes", "proxy"),
+        manifests.check_patience,
+    ),
     "metrics for everybody": (
         PROXY_CONFIG,
         replace_line(
