@@ -79,7 +79,7 @@ SUITES: dict[str, Steps] = {
         # As long as the machine is bare.
         [[BARE], [LINT]],
         [
-            [SITE, of_molecule("container_engine")],
+            [SITE],
             [
                 UNIT,
                 *(of_molecule(name) for name in ("platform", "offline_images", "counter_image", "loki_instance")),
@@ -90,7 +90,7 @@ SUITES: dict[str, Steps] = {
         [[of_molecule("cluster_addons", keeps=True)]],
         [
             [of_molecule("counter_app", keeps=True), of_molecule("default", keeps=True), DESTROY],
-            [IAC, of_app(), of_molecule("loki_host")],
+            [IAC, of_app(), of_molecule("container_engine"), of_molecule("loki_host")],
         ],
     ],
     # Only what has tests with the marker.
