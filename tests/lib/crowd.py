@@ -20,7 +20,8 @@ class Crowd:
     """Clients with a connection each, which they open again when it is ended; for one run.
 
     Args:
-        port: of this machine.
+        host: an address of this machine, or of a node on it.
+        port: there.
         idle: how many send one request that counts, and keep the connection.
         slow: how many send a head that does not end, a byte a second.
 
@@ -29,9 +30,9 @@ class Crowd:
         most: how many there were at once at most.
     """
 
-    def __init__(self, port: int, *, idle: int, slow: int) -> None:
+    def __init__(self, host: str, port: int, *, idle: int, slow: int) -> None:
         self.held = self.most = 0
-        self._port = port
+        self._address = host, port
         self._clients = [self._idle] * idle + [self._slow] * slow
         self._end = threading.Event()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -61,7 +62,7 @@ class Crowd:
         while True:
             with suppress(OSError, asyncio.IncompleteReadError):
                 async with self._door:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                    reader, writer = await asyncio.open_connection(*self._address)
                 self.held += 1
                 self.most = max(self.most, self.held)
                 try:
