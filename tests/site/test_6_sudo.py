@@ -39,7 +39,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def as_admin(*command: str) -> Run:
     """Run a command as the user, in the clone."""
-    settings = ["env", f"HOME={HOME}", "USER=admin", f"COUNTER_PLATFORM_CACHE={HOME}/.cache/counter-platform"]
+    # What chooses tests here is not for what is run.
+    settings = [
+        "env",
+        "--unset=PYTEST_ADDOPTS",
+        f"HOME={HOME}",
+        "USER=admin",
+        f"COUNTER_PLATFORM_CACHE={HOME}/.cache/counter-platform",
+    ]
     return execute("runuser", "--user=admin", "--", *settings, *command, cwd=PROJECT)
 
 
