@@ -12,7 +12,7 @@ from lib.crowd import Crowd
 from lib.report import write_figures
 from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, URL, name, service_pods, set_replicas, wait_until_idle
 
-IDLE, SLOW = 6000, 2000
+IDLE, SLOW, SECONDS = 6000, 2000, 90
 NODE_PORT = 30080
 PATIENCE = 2
 MEBIBYTE = 2**20
@@ -58,9 +58,8 @@ def memory_of_proxies(cluster: Cluster) -> int:
     return max(peaks)
 
 
-# Without bounds for connections that clients keep, the first of these fails: it takes 45 s.
-@pytest.mark.parametrize("seconds", [15, pytest.param(90, marks=pytest.mark.soak)])
-def test_others_are_answered_while_a_crowd_holds_connections(cluster: Cluster, two_pods: None, seconds: int) -> None:
+@pytest.mark.soak
+def test_others_are_answered_while_a_crowd_holds_connections(cluster: Cluster, two_pods: None) -> None:
     before = restarts(cluster)
     answered = []
     (node,) = cluster.get("nodes")["items"]
@@ -70,7 +69,7 @@ def test_others_are_answered_while_a_crowd_holds_connections(cluster: Cluster, t
     with Crowd(at, NODE_PORT, idle=IDLE, slow=SLOW).there() as crowd:
         # It grows until it has all it can get.
         time.sleep(10)
-        end = time.monotonic() + seconds
+        end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             answered.append(in_time())
             time.sleep(0.1)
