@@ -4,9 +4,30 @@
 
 from __future__ import annotations
 
+import time
+
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 
-APT_GET = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
+LOCK_SECONDS = 300
+"""How long to wait for another apt on this machine, such as the daily one."""
+APT_GET = ["apt-get", "-q", "-y", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "-o", "Acquire::Retries=3"]
+
+
+def update() -> None:
+    """Refresh the package lists, when no other apt does.
+
+    apt waits for dpkg's lock by itself, and not for the one of the lists. Raises :class:`CommandError` when it fails.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            run([*APT_GET, "update"], env={"LC_ALL": "C"})
+        except CommandError as error:
+            if "Could not get lock" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def mirrors() -> dict[str, str]:
@@ -18,7 +39,7 @@ def mirrors() -> dict[str, str]:
     """
     for refresh in (False, True):
         if refresh:
-            run([*APT_GET, "update"])
+            update()
         listing = run(
             ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Identifier: Packages", "Origin: Debian"]
         )

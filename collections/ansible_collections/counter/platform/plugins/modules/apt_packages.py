@@ -45,7 +45,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
-from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors
+from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors, update
 
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 SOURCES = Path("/etc/apt/sources.list.d")
@@ -100,7 +100,7 @@ def main() -> None:
         if (missing or release) and not module.check_mode:
             if release:
                 know(release)
-            run([*APT_GET, "update"], env=ENVIRONMENT)
+            update()
         if release:
             missing = outdated(names, release)
         if missing and not module.check_mode:
