@@ -200,14 +200,15 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
         text = as_ansible.from_string(self.template.read_text()).render(
             {f"counter_app_{name}": value for name, value in variables.items()}, _counter_app_paths=PUBLIC_PATHS
         )
-        for pods, here in (
-            ("bind :9000", f"bind 127.0.0.1:{self.port}"),
-            ("bind :9001", f"bind 127.0.0.1:{free_port()}"),
-            ("bind :8404", f"bind 127.0.0.1:{free_port()}"),
-            ("127.0.0.1:8080", f"127.0.0.1:{service.port}"),
-            ("http-request 10s", f"http-request {PROXY_PATIENCE}s"),
+        for pods, times, here in (
+            ("bind :9000", 1, f"bind 127.0.0.1:{self.port}"),
+            ("bind :9001", 1, f"bind 127.0.0.1:{free_port()}"),
+            ("bind :8404", 1, f"bind 127.0.0.1:{free_port()}"),
+            # For clients, and for probes.
+            ("127.0.0.1:8080", 2, f"127.0.0.1:{service.port}"),
+            ("http-request 10s", 1, f"http-request {PROXY_PATIENCE}s"),
         ):
-            assert pods in text, text
+            assert text.count(pods) == times, text
             text = text.replace(pods, here)
         self._config = directory / "haproxy.cfg"
         self._config.write_text(text)

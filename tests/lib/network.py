@@ -13,16 +13,21 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(listener.getsockname()[1])
 
 
-def fetch(url: str) -> tuple[int, bytes]:
-    """Return status and body of a GET request; raise :class:`OSError` where there is no answer below 400 in 10 s."""
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 # of this machine, or a registry's
+def fetch(url: str, timeout: float = 10) -> tuple[int, bytes]:
+    """Return status and body of a GET request; raise :class:`OSError` where no answer below 400 comes in time.
+
+    Args:
+        url: what is asked.
+        timeout: seconds that the connection may take, and the answer after it.
+    """
+    with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 # of this machine, or a registry's
         return answer.status, answer.read()
 
 
-def answers(url: str) -> bool:
-    """Return whether a GET request gets an answer that is no error."""
+def answers(url: str, timeout: float = 10) -> bool:
+    """Return whether a GET request gets an answer that is no error, within what :func:`fetch` takes for time."""
     try:
-        fetch(url)
+        fetch(url, timeout)
     except OSError:
         return False
     return True

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
 from lib.cluster import Cluster
 from lib.crowd import Crowd
+from lib.network import answers
 from lib.report import write_figures
 from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, URL, name, service_pods, set_replicas, wait_until_idle
 
@@ -25,16 +25,6 @@ def two_pods(cluster: Cluster) -> Iterator[None]:
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
     yield
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
-
-
-def in_time() -> bool:
-    """Return whether a request by a connection of its own is answered in time."""
-    try:
-        with urllib.request.urlopen(URL, timeout=PATIENCE) as answer:  # noqa: S310 # http alone
-            answer.read()
-    except OSError:
-        return False
-    return True
 
 
 def restarts(cluster: Cluster) -> dict[str, int]:
@@ -71,21 +61,21 @@ def test_others_are_answered_while_a_crowd_holds_connections(cluster: Cluster, t
         time.sleep(10)
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
-            answered.append(in_time())
+            answered.append(answers(URL, PATIENCE))
             time.sleep(0.1)
         held = crowd.held
     share = sum(answered) / len(answered)
-    limit = 128 * MEBIBYTE
+    memory = memory_of_proxies(cluster)
     figures: dict[str, object] = {
         "connections wanted": IDLE + SLOW,
         "held at most": crowd.most,
         "held in the end": held,
         "requests of another": len(answered),
         "answered within 2 s": round(share, 3),
-        "MiB of the larger proxy": round(memory_of_proxies(cluster) / MEBIBYTE),
+        "MiB of the larger proxy": round(memory / MEBIBYTE),
     }
     write_figures("pressure.json", figures)
     assert crowd.most > (IDLE + SLOW) / 2, "no crowd to speak of"
     assert share >= 0.99, figures
     assert restarts(cluster) == before
-    assert memory_of_proxies(cluster) < limit
+    assert memory < 128 * MEBIBYTE

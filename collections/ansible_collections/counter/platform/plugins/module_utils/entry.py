@@ -47,7 +47,8 @@ def run_module(
         try:
             result = ensure(module.params, check_mode=module.check_mode)
         finally:
-            if cache and os.geteuid() == 0 and Path(cache).exists() and Path(cache).stat().st_uid != 0:
+            wrote_as_root = cache and os.geteuid() == 0 and not module.check_mode
+            if wrote_as_root and Path(cache).exists() and Path(cache).stat().st_uid != 0:
                 give_back(Path(cache))
     except (CommandError, OSError) as error:
         module.fail_json(msg=f"{cannot.format(**module.params)}{error}")
