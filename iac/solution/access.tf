@@ -1,7 +1,7 @@
-resource "aws_security_group" "loki" {
+resource "aws_security_group" "log_host" {
   name        = local.prefix
   description = "Loki: HTTPS from named networks"
-  vpc_id      = aws_vpc.loki.id
+  vpc_id      = aws_vpc.log_host.id
 
   tags = { Name = local.prefix }
 }
@@ -9,7 +9,7 @@ resource "aws_security_group" "loki" {
 resource "aws_vpc_security_group_ingress_rule" "https" {
   for_each = var.client_cidrs
 
-  security_group_id = aws_security_group.loki.id
+  security_group_id = aws_security_group.log_host.id
   description       = "Push and query"
   ip_protocol       = "tcp"
   from_port         = 443
@@ -20,7 +20,7 @@ resource "aws_vpc_security_group_ingress_rule" "https" {
 resource "aws_vpc_security_group_ingress_rule" "ssh" {
   for_each = var.ssh_cidrs
 
-  security_group_id = aws_security_group.loki.id
+  security_group_id = aws_security_group.log_host.id
   description       = "Setting the host up"
   ip_protocol       = "tcp"
   from_port         = 22
@@ -31,7 +31,7 @@ resource "aws_vpc_security_group_ingress_rule" "ssh" {
 # Packages, Systems Manager and S3 are all behind HTTPS, at addresses that change. DNS and time are the VPC's own and
 # pass no security group.
 resource "aws_vpc_security_group_egress_rule" "https" {
-  security_group_id = aws_security_group.loki.id
+  security_group_id = aws_security_group.log_host.id
   description       = "Packages and AWS by HTTPS"
   ip_protocol       = "tcp"
   from_port         = 443
@@ -39,7 +39,7 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   cidr_ipv4         = "0.0.0.0/0"
 }
 
-resource "aws_key_pair" "loki" {
+resource "aws_key_pair" "log_host" {
   key_name   = local.prefix
   public_key = trimspace(var.public_key)
 }

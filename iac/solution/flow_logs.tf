@@ -34,8 +34,8 @@ resource "aws_iam_role_policy" "flow" {
   policy = data.aws_iam_policy_document.flow.json
 }
 
-resource "aws_flow_log" "loki" {
-  vpc_id                   = aws_vpc.loki.id
+resource "aws_flow_log" "log_host" {
+  vpc_id                   = aws_vpc.log_host.id
   traffic_type             = "ALL"
   log_destination_type     = "cloud-watch-logs"
   log_destination          = aws_cloudwatch_log_group.flow.arn

@@ -4,13 +4,13 @@ data "aws_ssm_parameter" "ami" {
   name = var.ami_parameter
 }
 
-resource "aws_instance" "loki" {
+resource "aws_instance" "log_host" {
   #checkov:skip=CKV_AWS_126: figures every 5 min are enough for the machine; Prometheus watches the service
   ami                    = var.ami_id == null ? data.aws_ssm_parameter.ami[0].insecure_value : var.ami_id
   instance_type          = var.instance_type
   subnet_id              = aws_subnet.public.id
-  vpc_security_group_ids = [aws_security_group.loki.id]
-  key_name               = aws_key_pair.loki.key_name
+  vpc_security_group_ids = [aws_security_group.log_host.id]
+  key_name               = aws_key_pair.log_host.key_name
   iam_instance_profile   = aws_iam_instance_profile.host.name
   ebs_optimized          = true
 
@@ -51,18 +51,18 @@ resource "aws_ebs_volume" "data" {
 resource "aws_volume_attachment" "data" {
   device_name = "/dev/sdf"
   volume_id   = aws_ebs_volume.data.id
-  instance_id = aws_instance.loki.id
+  instance_id = aws_instance.log_host.id
 
   # Otherwise the file system is torn off while it is mounted.
   stop_instance_before_detaching = true
 }
 
 # An address that stays when the instance is replaced: certificates and clients name it.
-resource "aws_eip" "loki" {
+resource "aws_eip" "log_host" {
   domain   = "vpc"
-  instance = aws_instance.loki.id
+  instance = aws_instance.log_host.id
 
   tags = { Name = local.prefix }
 
-  depends_on = [aws_internet_gateway.loki]
+  depends_on = [aws_internet_gateway.log_host]
 }

@@ -3,7 +3,7 @@ locals {
   tags = merge(var.tags, {
     Project     = "counter-platform"
     Environment = var.environment
-    Service     = "loki"
+    Service     = "logs"
   })
 
   prefix            = "${var.name}-${var.environment}"
@@ -13,7 +13,7 @@ locals {
 data "aws_partition" "current" {}
 
 # A network of its own: nothing else is reachable from the host, or reaches it, without passing its security group.
-resource "aws_vpc" "loki" {
+resource "aws_vpc" "log_host" {
   cidr_block           = var.vpc_cidr
   enable_dns_support   = true
   enable_dns_hostnames = true
@@ -22,7 +22,7 @@ resource "aws_vpc" "loki" {
 }
 
 resource "aws_subnet" "public" {
-  vpc_id            = aws_vpc.loki.id
+  vpc_id            = aws_vpc.log_host.id
   cidr_block        = var.vpc_cidr
   availability_zone = local.availability_zone
 
@@ -32,14 +32,14 @@ resource "aws_subnet" "public" {
   tags = { Name = "${local.prefix}-public" }
 }
 
-resource "aws_internet_gateway" "loki" {
-  vpc_id = aws_vpc.loki.id
+resource "aws_internet_gateway" "log_host" {
+  vpc_id = aws_vpc.log_host.id
 
   tags = { Name = local.prefix }
 }
 
 resource "aws_route_table" "public" {
-  vpc_id = aws_vpc.loki.id
+  vpc_id = aws_vpc.log_host.id
 
   tags = { Name = "${local.prefix}-public" }
 }
@@ -47,7 +47,7 @@ resource "aws_route_table" "public" {
 resource "aws_route" "internet" {
   route_table_id         = aws_route_table.public.id
   destination_cidr_block = "0.0.0.0/0"
-  gateway_id             = aws_internet_gateway.loki.id
+  gateway_id             = aws_internet_gateway.log_host.id
 }
 
 resource "aws_route_table_association" "public" {
@@ -57,7 +57,7 @@ resource "aws_route_table_association" "public" {
 
 # Every VPC comes with a group that admits its own members and lets everything out. Taken over, it has no rule.
 resource "aws_default_security_group" "closed" {
-  vpc_id = aws_vpc.loki.id
+  vpc_id = aws_vpc.log_host.id
 
   tags = { Name = "${local.prefix}-closed" }
 }

@@ -1,16 +1,16 @@
 output "address" {
   description = "Address at which clients and Ansible reach the host. It stays when the instance is replaced."
-  value       = aws_eip.loki.public_ip
+  value       = aws_eip.log_host.public_ip
 }
 
 output "private_address" {
   description = "Address of the host in its own network."
-  value       = aws_instance.loki.private_ip
+  value       = aws_instance.log_host.private_ip
 }
 
 output "instance_id" {
   description = "Instance; Session Manager takes it as its target."
-  value       = aws_instance.loki.id
+  value       = aws_instance.log_host.id
 }
 
 output "ssh_user" {
@@ -30,7 +30,7 @@ output "data_volume_id" {
 
 output "security_group_id" {
   description = "Security group of the host."
-  value       = aws_security_group.loki.id
+  value       = aws_security_group.log_host.id
 }
 
 output "tags" {

@@ -23,7 +23,7 @@ variable "environment" {
 variable "name" {
   description = "Name of the host, and the first part of the names of all that belongs to it."
   type        = string
-  default     = "counter-loki"
+  default     = "counter-logs"
   nullable    = false
 
   validation {

@@ -12,7 +12,7 @@ from contracts.manifests import value_of
 from contracts.project import INVENTORIES, ROLES, common_variables, load, options_of, project_files, task_files
 from lib.paths import ROOT, cache
 
-ON_EC2 = "loki.aws_ec2.yml"
+ON_EC2 = "logs.aws_ec2.yml"
 
 
 def test_the_environment_that_is_used_without_a_name_exists() -> None:
@@ -71,8 +71,8 @@ def test_hosts_on_ec2_are_found_where_they_are_made() -> None:
     for inventory in found:
         variables = load(inventory / "group_vars/all" / f"{inventory.name}.yml")
         plugin = load(inventory / ON_EC2)
-        assert variables["loki_instance_kind"] == "aws"
-        assert plugin["regions"] == [variables["loki_instance_region"]]
+        assert variables["log_instance_kind"] == "aws"
+        assert plugin["regions"] == [variables["log_instance_region"]]
         assert plugin["filters"]["tag:Environment"] == inventory.name
 
 

@@ -105,7 +105,7 @@ def test_entry_points_take_the_same_as_the_role(role: Path) -> None:
     assert set(spec) == expected
     assert all(entry == spec["main"] for entry in spec.values())
     # Loki's host is no part of the site, and has to be given an archive.
-    preflights = [*load(ROOT / "playbooks/preflight.yml")[0]["tasks"][1]["loop"], "loki_host"]
+    preflights = [*load(ROOT / "playbooks/preflight.yml")[0]["tasks"][1]["loop"], "log_host"]
     assert (role.name in preflights) == ("preflight" in expected), "playbooks/preflight.yml lists who is checked first"
 
 

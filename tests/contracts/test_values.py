@@ -116,8 +116,8 @@ REFUSED: list[tuple[str, Any, str]] = [
 # Beside each a reason why nothing of it could be refused, or why that is not shown here.
 EXEMPT: dict[str, str] = {}
 EXEMPT_ROLES = {
-    "loki_host": "has tables of its own below, which show each check and not each option",
-    "loki_instance": "has tables of its own below, which show each check and not each option",
+    "log_host": "has tables of its own below, which show each check and not each option",
+    "log_instance": "has tables of its own below, which show each check and not each option",
 }
 
 # What is on the edge of being refused.
@@ -153,50 +153,53 @@ UNKNOWN: list[tuple[str, Any, str]] = [
     ("counter_app_replica_max", 3, "Use counter_app_replicas_max, or remove it"),
     ("counter_image_pyhton", "3.11", "Use counter_image_python, or remove it"),
     ("kind_cluster_names", "demo", "Use kind_cluster_name, or remove it"),
-    ("loki_host_retentoin", "168h", "Use loki_host_retention, or remove it"),
-    ("loki_instance_regoin", "eu-central-1", "Use loki_instance_region, or remove it"),
+    ("log_host_retentoin", "168h", "Use log_host_retention, or remove it"),
+    ("log_instance_regoin", "eu-central-1", "Use log_instance_region, or remove it"),
     ("offline_images_suit", "bookworm", "Use offline_images_suite, or remove it"),
     ("platform_http_adress", "127.0.0.1", "Use platform_http_address, or remove it"),
     ("platform_weather", {"wind": "strong"}, "Remove it: roles/platform/README.md"),
 ]
 
 ON_EC2: Values = {
-    "loki_instance_kind": "aws",
-    "loki_instance_region": "eu-central-1",
-    "loki_instance_client_cidrs": ["203.0.113.0/24"],
-    "loki_instance_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE1nkGDtoXdyu0MZgDnZ3yKq5n4PGOhqLgVOyVQ5q9nn test",
-    "loki_instance_backend": {"bucket": "state", "key": "loki.tfstate", "region": "eu-central-1"},
+    "log_instance_kind": "aws",
+    "log_instance_region": "eu-central-1",
+    "log_instance_client_cidrs": ["203.0.113.0/24"],
+    "log_instance_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE1nkGDtoXdyu0MZgDnZ3yKq5n4PGOhqLgVOyVQ5q9nn test",
+    "log_instance_backend": {"bucket": "state", "key": "logs.tfstate", "region": "eu-central-1"},
 }
 REFUSED_ON_EC2: list[tuple[str, Any, str]] = [
-    ("loki_instance_kind", "gcp", "must be one of: container, aws, got: gcp"),
-    ("loki_instance_state", "started", "must be one of: present, absent, got: started"),
-    ("loki_instance_region", "frankfurt", "as in eu-central-1"),
-    ("loki_instance_client_cidrs", [], "at least one network"),
-    ("loki_instance_client_cidrs", ["0.0.0.0/0"], "Name those who push"),
-    ("loki_instance_client_cidrs", ["::/0"], "Name those who push"),
-    ("loki_instance_client_cidrs", ["203.0.113.0/24", "128.0.0.0/1"], "Name those who push"),
-    ("loki_instance_ssh_cidrs", ["10.0.0.0/8"], "/16 in loki_instance_ssh_cidrs"),
-    ("loki_instance_public_key", "-----BEGIN", "a line as in id_ed25519.pub"),
-    ("loki_instance_backend", {"bucket": "state"}, "has bucket; bucket, key and region"),
-    ("loki_instance_terraform", "terraform-of-nobody", "nowhere in PATH"),
-    ("loki_instance_provider_mirrors", ["/etc"], "HOST/NAMESPACE/TYPE/VERSION/OS_ARCH"),
+    ("log_instance_kind", "gcp", "must be one of: container, aws, got: gcp"),
+    ("log_instance_state", "started", "must be one of: present, absent, got: started"),
+    ("log_instance_region", "frankfurt", "as in eu-central-1"),
+    ("log_instance_client_cidrs", [], "at least one network"),
+    ("log_instance_client_cidrs", ["0.0.0.0/0"], "Name those who push"),
+    ("log_instance_client_cidrs", ["::/0"], "Name those who push"),
+    ("log_instance_client_cidrs", ["203.0.113.0/24", "128.0.0.0/1"], "Name those who push"),
+    ("log_instance_ssh_cidrs", ["10.0.0.0/8"], "/16 in log_instance_ssh_cidrs"),
+    ("log_instance_public_key", "-----BEGIN", "a line as in id_ed25519.pub"),
+    ("log_instance_backend", {"bucket": "state"}, "has bucket; bucket, key and region"),
+    ("log_instance_terraform", "terraform-of-nobody", "nowhere in PATH"),
+    ("log_instance_provider_mirrors", ["/etc"], "HOST/NAMESPACE/TYPE/VERSION/OS_ARCH"),
 ]
-ACCEPTED_ON_EC2 = {**ON_EC2, "loki_instance_ssh_cidrs": ["203.0.113.4/32"]}
+ACCEPTED_ON_EC2 = {**ON_EC2, "log_instance_ssh_cidrs": ["203.0.113.4/32"]}
 
 # Any file: the checks don't look into it.
-ARCHIVE: Values = {"loki_host_archive": str(ROOT / "README.md"), "loki_host_archive_checksum": f"sha256:{'0' * 64}"}
+ARCHIVE: Values = {
+    "log_host_loki_archive": str(ROOT / "README.md"),
+    "log_host_loki_archive_checksum": f"sha256:{'0' * 64}",
+}
 REFUSED_FOR_LOKI: list[tuple[str, Any, str]] = [
-    ("loki_host_archive", "", "Loki is not fetched or built by itself"),
-    ("loki_host_archive", "/nowhere/loki.zip", "upstream's release archive loki-linux-amd64.zip, as a file on the"),
-    ("loki_host_archive_checksum", "", "as in sha256:HEX"),
-    ("loki_host_archive_checksum", "md5:0", "as in sha256:HEX"),
-    ("loki_host_retention", "12h", "no less than 24h"),
-    ("loki_host_disk_full_percent", 100, "they have to be from 50 to 99"),
-    ("loki_host_logins", [{"name": "a", "tenant": "b", "may": "delete"}], "which is push or query"),
-    ("loki_host_storage", "s3", "storage is filesystem, or s3 with both of the others"),
-    ("loki_host_certificate", "/nowhere.crt", "give both, as files on the controller"),
+    ("log_host_loki_archive", "", "Loki is not fetched or built by itself"),
+    ("log_host_loki_archive", "/nowhere/loki.zip", "upstream's release archive loki-linux-amd64.zip, as a file on the"),
+    ("log_host_loki_archive_checksum", "", "as in sha256:HEX"),
+    ("log_host_loki_archive_checksum", "md5:0", "as in sha256:HEX"),
+    ("log_host_retention", "12h", "no less than 24h"),
+    ("log_host_disk_full_percent", 100, "they have to be from 50 to 99"),
+    ("log_host_logins", [{"name": "a", "tenant": "b", "may": "delete"}], "which is push or query"),
+    ("log_host_storage", "s3", "storage is filesystem, or s3 with both of the others"),
+    ("log_host_certificate", "/nowhere.crt", "give both, as files on the controller"),
 ]
-ACCEPTED_FOR_LOKI = [ARCHIVE, {**ARCHIVE, "loki_host_archive": "https://mirror.example/loki-linux-amd64.zip"}]
+ACCEPTED_FOR_LOKI = [ARCHIVE, {**ARCHIVE, "log_host_loki_archive": "https://mirror.example/loki-linux-amd64.zip"}]
 
 NAMES = ["Loki", "loki_1", "-loki", "l" * 64]
 IMAGES = ["haproxy", "docker.io/library/haproxy:latest", "docker.io/library/haproxy:2 6"]
@@ -223,11 +226,11 @@ def with_image(image: str) -> Values:
 
 CASES: list[tuple[str, Values]] = [
     *((role_of(variable), {variable: value}) for variable, value, _ in REFUSED),
-    *(("loki_instance", {**ON_EC2, variable: value}) for variable, value, _ in REFUSED_ON_EC2),
-    ("loki_instance", ACCEPTED_ON_EC2),
-    *(("loki_host", {**ARCHIVE, variable: value}) for variable, value, _ in REFUSED_FOR_LOKI),
-    *(("loki_host", values) for values in ACCEPTED_FOR_LOKI),
-    *(("loki_instance", {"loki_instance_name": name}) for name in NAMES),
+    *(("log_instance", {**ON_EC2, variable: value}) for variable, value, _ in REFUSED_ON_EC2),
+    ("log_instance", ACCEPTED_ON_EC2),
+    *(("log_host", {**ARCHIVE, variable: value}) for variable, value, _ in REFUSED_FOR_LOKI),
+    *(("log_host", values) for values in ACCEPTED_FOR_LOKI),
+    *(("log_instance", {"log_instance_name": name}) for name in NAMES),
     *(("offline_images", with_image(image)) for image in IMAGES),
     *(("counter_app", values) for values in ACCEPTED),
     *(("platform", {"platform_http_address": address}) for address in ADDRESSES),
@@ -349,9 +352,9 @@ def test_what_a_role_has_registered_is_not_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("variable", "value", "remedy"), REFUSED_ON_EC2)
 def test_value_for_a_host_on_ec2_is_refused(variable: str, value: Any, remedy: str) -> None:
-    if variable == "loki_instance_provider_mirrors":
+    if variable == "log_instance_provider_mirrors":
         require_terraform()  # The check before it looks for one.
-    message = answer("loki_instance", {**ON_EC2, variable: value})
+    message = answer("log_instance", {**ON_EC2, variable: value})
     assert variable in message
     assert remedy in message
     if isinstance(value, list) and value:
@@ -361,34 +364,34 @@ def test_value_for_a_host_on_ec2_is_refused(variable: str, value: Any, remedy: s
 
 def test_values_for_a_host_on_ec2_are_not_refused() -> None:
     require_terraform()
-    assert answer("loki_instance", ACCEPTED_ON_EC2) == ""
+    assert answer("log_instance", ACCEPTED_ON_EC2) == ""
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_name_that_no_host_could_have_is_refused(name: str) -> None:
-    message = answer("loki_instance", {"loki_instance_name": name})
-    assert f"loki_instance_name is '{name}'; it has to be a name that a host may have" in message
+    message = answer("log_instance", {"log_instance_name": name})
+    assert f"log_instance_name is '{name}'; it has to be a name that a host may have" in message
 
 
 @pytest.mark.parametrize(("variable", "value", "remedy"), REFUSED_FOR_LOKI)
 def test_value_for_lokis_host_is_refused(variable: str, value: Any, remedy: str) -> None:
-    message = answer("loki_host", {**ARCHIVE, variable: value})
+    message = answer("log_host", {**ARCHIVE, variable: value})
     assert variable in message
     assert shown(value) in message
     assert remedy in message
 
 
-@pytest.mark.parametrize("values", ACCEPTED_FOR_LOKI, ids=lambda values: str(values["loki_host_archive"]))
+@pytest.mark.parametrize("values", ACCEPTED_FOR_LOKI, ids=lambda values: str(values["log_host_loki_archive"]))
 def test_values_for_lokis_host_are_not_refused(values: Values) -> None:
-    assert answer("loki_host", values) == ""
+    assert answer("log_host", values) == ""
 
 
 def test_lokis_host_without_an_archive_is_refused_before_its_machine_is_made() -> None:
     # Check mode, so that nothing would be made here if it were not refused.
-    run = execute("ansible-playbook", "-i", "inventories/local", "playbooks/loki.yml", "--check")
+    run = execute("ansible-playbook", "-i", "inventories/local", "playbooks/logs.yml", "--check")
     message = run.message()
     assert run.status != 0, message
-    assert "loki_host_archive is ''" in message
+    assert "log_host_loki_archive is ''" in message
     assert "changed=0" in message
     assert "TASK [container_engine" not in message
 

@@ -16,7 +16,7 @@ from typing import Any
 Json = dict[str, Any]
 
 OUTPUTS = {"address", "private_address", "instance_id", "ssh_user", "data_device", "tags"}
-"""What the role loki_instance reads."""
+"""What the role log_instance reads."""
 NARROWEST_WORLD = 8
 """A network with a shorter prefix is called the world: 0.0.0.0/0 can also be written as two halves."""
 

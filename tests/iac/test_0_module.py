@@ -96,7 +96,7 @@ VALIDATED = {
         r"var.client_cidrs is a string .*A value of type string cannot be used as the collection",
     ),
     "output of what is not there": (
-        1, "outputs.tf", "aws_eip.loki.public_ip", "aws_eip.host.public_ip",
+        1, "outputs.tf", "aws_eip.log_host.public_ip", "aws_eip.host.public_ip",
         'managed resource "aws_eip" "host" has not been declared',
     ),
     "wrong reference to the image": (

@@ -25,7 +25,7 @@ def test_second_plan_has_nothing_to_do(applied: Terraform) -> None:
 
 
 def test_state_is_in_the_bucket_and_nowhere_else(applied: Terraform, api: Aws) -> None:
-    content = api.client("s3").get_object(Bucket=STATE_BUCKET, Key="loki.tfstate")["Body"].read()
+    content = api.client("s3").get_object(Bucket=STATE_BUCKET, Key="logs.tfstate")["Body"].read()
     assert "aws_instance" in {entry["type"] for entry in json.loads(content)["resources"]}
     assert not list(applied.folder.glob("*.tfstate*"))
 
@@ -36,7 +36,7 @@ def test_host_is_what_was_asked_for(applied: Terraform, api: Aws) -> None:
     (instance,) = reservation["Instances"]
     assert instance["PublicIpAddress"] == made["address"]
     assert instance["PrivateIpAddress"] == made["private_address"]
-    assert instance["KeyName"] == "counter-loki-production"
+    assert instance["KeyName"] == "counter-logs-production"
     # A path by which Linux finds a volume, whichever device it became.
     assert made["data_device"].endswith(made["data_volume_id"].replace("vol-", "_vol"))
     volumes = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [made["instance_id"]]}])
@@ -50,14 +50,14 @@ def test_inventory_of_production_finds_the_host(applied: Terraform, api: Aws) ->
     run = execute("ansible-inventory", "-i", "inventories/production", "--list", environment=api.environment)
     assert run.status == 0, run.output
     found = json.loads(run.output[run.output.index("{") :])
-    assert found["loki_hosts"]["hosts"] == ["loki"]
+    assert found["log_hosts"]["hosts"] == ["logs"]
     # What AWS says is never taken for a template; the listing marks such texts.
-    told = json.dumps(found["_meta"]["hostvars"]["loki"])
+    told = json.dumps(found["_meta"]["hostvars"]["logs"])
     host = json.loads(re.sub(r'\{"__ansible_unsafe": ("[^"]*")\}', r"\1", told))
     made = outputs(applied)
     assert host["ansible_host"] == made["address"]
     assert host["ansible_user"] == made["ssh_user"]
     assert host["instance_id"] == made["instance_id"]
-    assert host["loki_instance_data_device"] == made["data_device"]
+    assert host["log_instance_data_device"] == made["data_device"]
     assert made["tags"].items() <= host["tags"].items()
     assert host["placement"]["region"] == REGION

@@ -32,7 +32,7 @@ def test_only_named_networks_are_let_in(sound: Json) -> None:
 
 
 def test_everything_is_tagged_as_the_inventory_finds_it(sound: Json) -> None:
-    tags = {"Project": "counter-platform", "Environment": "test", "Service": "loki"}
+    tags = {"Project": "counter-platform", "Environment": "test", "Service": "logs"}
     for kind in ("aws_instance", "aws_ebs_volume", "aws_vpc", "aws_security_group", "aws_eip"):
         (entry,) = planned(sound, kind)
         assert tags.items() <= entry["values"]["tags_all"].items(), kind
@@ -51,7 +51,7 @@ def test_inputs_of_another_type_are_refused(inputs: Terraform) -> None:
 RULE = 'resource "aws_vpc_security_group_ingress_rule" "https" {'
 OLDER_RULE = """
 resource "aws_security_group_rule" "all" {{
-  security_group_id = aws_security_group.loki.id
+  security_group_id = aws_security_group.log_host.id
   type              = "ingress"
   protocol          = "-1"
   from_port         = 0
@@ -87,16 +87,16 @@ FAULTS: dict[str, tuple[int, str, str, str, str]] = {
         "aws_security_group_rule.all: every protocol",
     ),
     "port open to the world inside of the group": (
-        1, "access.tf", "vpc_id      = aws_vpc.loki.id",
-        'vpc_id      = aws_vpc.loki.id\n\n  ingress {\n    protocol = "tcp"\n    from_port = 443\n    to_port = 443\n'
-        '    ipv6_cidr_blocks = ["::/0"]\n  }',
-        "aws_security_group.loki: open to the world",
+        1, "access.tf", "vpc_id      = aws_vpc.log_host.id",
+        'vpc_id      = aws_vpc.log_host.id\n\n  ingress {\n    protocol = "tcp"\n    from_port = 443\n'
+        '    to_port = 443\n    ipv6_cidr_blocks = ["::/0"]\n  }',
+        "aws_security_group.log_host: open to the world",
     ),
     "every protocol inside of the group": (
-        2, "access.tf", "vpc_id      = aws_vpc.loki.id",
-        'vpc_id      = aws_vpc.loki.id\n\n  egress {\n    protocol = "-1"\n    from_port = 0\n    to_port = 0\n'
+        2, "access.tf", "vpc_id      = aws_vpc.log_host.id",
+        'vpc_id      = aws_vpc.log_host.id\n\n  egress {\n    protocol = "-1"\n    from_port = 0\n    to_port = 0\n'
         '    cidr_blocks = ["0.0.0.0/0"]\n  }',
-        "aws_security_group.loki: every protocol",
+        "aws_security_group.log_host: every protocol",
     ),
     "every protocol on the way out": (
         1, "access.tf", '"Packages and AWS by HTTPS"\n  ip_protocol       = "tcp"\n'
@@ -105,17 +105,17 @@ FAULTS: dict[str, tuple[int, str, str, str, str]] = {
         "aws_vpc_security_group_egress_rule.https: every protocol",
     ),
     "group of another network": (
-        3, "access.tf", "vpc_id      = aws_vpc.loki.id", 'vpc_id      = "vpc-0123456789abcdef0"',
-        "aws_security_group.loki: no network of its own",
+        3, "access.tf", "vpc_id      = aws_vpc.log_host.id", 'vpc_id      = "vpc-0123456789abcdef0"',
+        "aws_security_group.log_host: no network of its own",
     ),
     "root volume as the image has it": (
         1, "host.tf", "    volume_size = var.root_volume_gib\n    encrypted   = true\n",
-        "    volume_size = var.root_volume_gib\n", "aws_instance.loki: root volume not encrypted",
+        "    volume_size = var.root_volume_gib\n", "aws_instance.log_host: root volume not encrypted",
     ),
     "root volume not encrypted": (
         2, "host.tf", "    volume_size = var.root_volume_gib\n    encrypted   = true\n",
         "    volume_size = var.root_volume_gib\n    encrypted   = false\n",
-        "aws_instance.loki: root volume not encrypted",
+        "aws_instance.log_host: root volume not encrypted",
     ),
     "data volume not encrypted": (
         1, "host.tf", "size              = var.data_volume_gib\n  encrypted         = true",
@@ -125,42 +125,42 @@ FAULTS: dict[str, tuple[int, str, str, str, str]] = {
     "data volume of the instance not encrypted": (
         2, "host.tf", '  root_block_device {\n',
         '  ebs_block_device {\n    device_name = "/dev/sdg"\n    volume_size = 1\n  }\n\n  root_block_device {\n',
-        "aws_instance.loki: volume not encrypted",
+        "aws_instance.log_host: volume not encrypted",
     ),
     "metadata without a token": (
         1, "host.tf", 'http_tokens                 = "required"', 'http_tokens                 = "optional"',
-        "aws_instance.loki: metadata without a token",
+        "aws_instance.log_host: metadata without a token",
     ),
     "metadata as the account has it": (
         2, "host.tf", '    http_tokens                 = "required"\n', "",
-        "aws_instance.loki: metadata without a token",
+        "aws_instance.log_host: metadata without a token",
     ),
     "no key pair": (
-        1, "host.tf", "  key_name               = aws_key_pair.loki.key_name\n", "",
-        "aws_instance.loki: no key pair of its own",
+        1, "host.tf", "  key_name               = aws_key_pair.log_host.key_name\n", "",
+        "aws_instance.log_host: no key pair of its own",
     ),
     "key pair of somebody else": (
-        2, "host.tf", "= aws_key_pair.loki.key_name", '= "admin"', "aws_instance.loki: no key pair of its own",
+        2, "host.tf", "= aws_key_pair.log_host.key_name", '= "admin"', "aws_instance.log_host: no key pair of its own",
     ),
     "no instance profile": (
         1, "host.tf", "  iam_instance_profile   = aws_iam_instance_profile.host.name\n", "",
-        "aws_instance.loki: no instance profile",
+        "aws_instance.log_host: no instance profile",
     ),
     "image written down": (
         1, "host.tf", "var.ami_id == null ? data.aws_ssm_parameter.ami[0].insecure_value : var.ami_id",
-        '"ami-0123456789abcdef0"', "aws_instance.loki: image written down",
+        '"ami-0123456789abcdef0"', "aws_instance.log_host: image written down",
     ),
     "network of the account": (
         1, "host.tf", "  subnet_id              = aws_subnet.public.id\n", "",
-        "aws_instance.loki: no network of its own",
+        "aws_instance.log_host: no network of its own",
     ),
     "network written down": (
         2, "host.tf", "= aws_subnet.public.id", '= "subnet-0123456789abcdef0"',
-        "aws_instance.loki: no network of its own",
+        "aws_instance.log_host: no network of its own",
     ),
     "no flow log": (
-        1, "flow_logs.tf", "vpc_id                   = aws_vpc.loki.id",
-        "subnet_id                = aws_subnet.public.id", "aws_vpc.loki: no flow log",
+        1, "flow_logs.tf", "vpc_id                   = aws_vpc.log_host.id",
+        "subnet_id                = aws_subnet.public.id", "aws_vpc.log_host: no flow log",
     ),
     "provider of any version": (
         1, "versions.tf", 'version = "5.100.0"', 'version = ">= 5.0"', "provider aws: not pinned",

@@ -43,7 +43,7 @@ class Aws:
 
     def backend(self) -> list[str]:
         """Return the arguments of ``init`` for a state in this API's bucket."""
-        settings = {"bucket": STATE_BUCKET, "key": "loki.tfstate", "region": REGION, "use_path_style": "true"}
+        settings = {"bucket": STATE_BUCKET, "key": "logs.tfstate", "region": REGION, "use_path_style": "true"}
         return [f"-backend-config={name}={value}" for name, value in {**settings, "use_lockfile": "true"}.items()]
 
 

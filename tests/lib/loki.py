@@ -125,7 +125,7 @@ class Loki:
 class LogHost:
     """A machine of the scenario, and what the role makes of it."""
 
-    secrets = ROOT / ".state/loki-host/loki"
+    secrets = ROOT / ".state/log-host/loki"
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -143,7 +143,7 @@ class LogHost:
     def play(self, playbook: str, *arguments: str) -> Run:
         """Run a playbook for this machine, as the scenario does."""
         inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-        chosen = ["-e", f"loki_machine={self.name}", "--limit", self.name]
+        chosen = ["-e", f"log_machine={self.name}", "--limit", self.name]
         return execute("ansible-playbook", "-i", inventory, playbook, *chosen, *arguments)
 
     def own_port(self, path: str, tenant: str = "counter") -> str:
@@ -154,7 +154,7 @@ class LogHost:
     def role(self, *arguments: str, parts: list[str] | None = None) -> Run:
         """Run the role, or no more than the parts that are named."""
         chosen = ["-e", json.dumps({"parts": parts})] if parts else []
-        return self.play("molecule/loki_host/converge.yml", *chosen, *arguments)
+        return self.play("molecule/log_host/converge.yml", *chosen, *arguments)
 
     def rights(self, unit: str) -> tuple[bool, int, str]:
         """Return of a unit's process whether it is root, its capabilities, and whether it may get no more."""

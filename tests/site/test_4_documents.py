@@ -19,10 +19,10 @@ DOCUMENTS = [
 PROGRAMS = r"(?:\.venv/bin/)?(?:ansible|ansible-playbook|molecule|pytest|python)"
 # What this machine cannot run as it is written.
 ELSEWHERE = {
-    r"inventories/production": "needs an account of AWS; molecule/loki_instance runs the role on an AWS API",
+    r"inventories/production": "needs an account of AWS; molecule/log_instance runs the role on an AWS API",
     r"^pytest ": "the jobs run pytest in this environment",
     r"molecule (test|converge|verify)": "the job of each scenario runs it in this environment",
-    r"loki": "needs Loki's archive",
+    r"logs": "needs Loki's archive",
 }
 KEPT = {"HOME", "CI", "COUNTER_PLATFORM_TEST_MACHINE", *CLIENT_SETTINGS, *CERTIFICATES}
 

@@ -82,7 +82,7 @@ SUITES: dict[str, Steps] = {
             [SITE],
             [
                 UNIT,
-                *(of_molecule(name) for name in ("platform", "offline_images", "counter_image", "loki_instance")),
+                *(of_molecule(name) for name in ("platform", "offline_images", "counter_image", "log_instance")),
                 of_molecule("kind_cluster", keeps=True),
             ],
         ],
@@ -90,7 +90,7 @@ SUITES: dict[str, Steps] = {
         [[of_molecule("cluster_addons", keeps=True)]],
         [
             [of_molecule("counter_app", keeps=True), of_molecule("default", keeps=True), DESTROY],
-            [IAC, of_app(), of_molecule("container_engine"), of_molecule("loki_host")],
+            [IAC, of_app(), of_molecule("container_engine"), of_molecule("log_host")],
         ],
     ],
     # Only what has tests with the marker.
@@ -102,7 +102,7 @@ SUITES: dict[str, Steps] = {
                 of_molecule("container_engine", environment={"MACHINE_SUITE": "trixie", "PYTEST_ADDOPTS": ""}),
                 of_app("--no-cov"),
             ],
-            [of_molecule("loki_host"), of_molecule("loki_instance"), IAC],
+            [of_molecule("log_host"), of_molecule("log_instance"), IAC],
         ],
         [[of_molecule("counter_app")]],
     ],

@@ -64,7 +64,7 @@ run "image_of_the_parameter" {
   command = plan
 
   assert {
-    condition     = aws_instance.loki.ami == "ami-0123456789abcdef0"
+    condition     = aws_instance.log_host.ami == "ami-0123456789abcdef0"
     error_message = "The image is not the one that the parameter names."
   }
 }
@@ -77,7 +77,7 @@ run "image_by_id" {
   }
 
   assert {
-    condition     = aws_instance.loki.ami == "ami-0fedcba9876543210"
+    condition     = aws_instance.log_host.ami == "ami-0fedcba9876543210"
     error_message = "The image is not the one that was asked for."
   }
 
@@ -91,12 +91,12 @@ run "host_is_in_its_own_network_with_its_own_key" {
   command = plan
 
   assert {
-    condition     = aws_instance.loki.key_name == aws_key_pair.loki.key_name && aws_key_pair.loki.public_key == var.public_key
+    condition     = aws_instance.log_host.key_name == aws_key_pair.log_host.key_name && aws_key_pair.log_host.public_key == var.public_key
     error_message = "The host has another key than the given one."
   }
 
   assert {
-    condition     = aws_subnet.public.cidr_block == aws_vpc.loki.cidr_block && !aws_subnet.public.map_public_ip_on_launch
+    condition     = aws_subnet.public.cidr_block == aws_vpc.log_host.cidr_block && !aws_subnet.public.map_public_ip_on_launch
     error_message = "The subnet is not the whole network, or gives addresses to whatever starts in it."
   }
 
@@ -110,17 +110,17 @@ run "no_old_metadata_and_no_open_volume" {
   command = plan
 
   assert {
-    condition     = aws_instance.loki.metadata_options[0].http_tokens == "required"
+    condition     = aws_instance.log_host.metadata_options[0].http_tokens == "required"
     error_message = "Metadata can be had without a token."
   }
 
   assert {
-    condition     = aws_instance.loki.root_block_device[0].encrypted && aws_ebs_volume.data.encrypted
+    condition     = aws_instance.log_host.root_block_device[0].encrypted && aws_ebs_volume.data.encrypted
     error_message = "A volume is not encrypted."
   }
 
   assert {
-    condition     = aws_flow_log.loki.traffic_type == "ALL"
+    condition     = aws_flow_log.log_host.traffic_type == "ALL"
     error_message = "Only some of the connections are written down."
   }
 }

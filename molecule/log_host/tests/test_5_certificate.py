@@ -1,0 +1,25 @@
+"""A certificate that somebody else's CA has signed, instead of the environment's own."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from lib.command import run
+from lib.loki import LogHost
+from lib.wait import wait_for
+
+
+def test_certificate_of_ones_own_is_served(machine: LogHost, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "given.crt", tmp_path / "given.key"
+    run(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2",
+        "-subj", f"/CN={machine.name}", "-out", str(certificate), "-keyout", str(key),
+    )  # fmt: skip
+    given = ["-e", f"log_host_certificate={certificate}", "-e", f"log_host_certificate_key={key}"]
+    played = machine.role(*given, parts=["host", "front", "restart"])
+    assert played.status == 0, played.output
+    address = (machine.loki.address, 443)
+    given_lines = certificate.read_text().split()
+    # A reload is over a moment after it was asked for.
+    wait_for("the certificate", lambda: ssl.get_server_certificate(address).split() == given_lines, 10)
