@@ -226,6 +226,10 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
         self._process.kill()
         self._process.wait()
 
+    def memory(self) -> int:
+        """Bytes of memory of the proxy."""
+        return resident(self._process.pid)
+
 
 needs_proxy = pytest.mark.skipif(Proxy.binary is None, reason="haproxy is not installed")
 

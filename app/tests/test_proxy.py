@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from lib.load import Load
+from lib.wait import wait_for
 
 from tests.harness import PATIENCE, PROXY_PATIENCE, UNTRACED, Proxy, Service, needs_proxy
 from tests.test_hostile import GET, all_of, connect, memory
@@ -92,6 +93,23 @@ def test_nobody_keeps_a_connection_where_half_of_them_are_taken(pair: tuple[Serv
         assert b"\r\nconnection: close\r\n" in all_of(late).lower()
         first.sendall(GET)
         assert b"\r\nconnection: close\r\n" in all_of(first).lower()
+
+
+@pytest.mark.parametrize("begun", [b"5;", b"0\r\nX-Trailer: "], ids=["chunk", "trailer"])
+def test_memory_of_requests_that_do_not_end(pair: tuple[Service, Proxy], begun: bytes) -> None:
+    _, proxy = pair
+    # As large as they may be: two buffers of 8 KiB for each, and nothing in them is a request yet.
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nX-Large: " + b"x" * 6700 + b"\r\n\r\n"
+    before = proxy.memory()
+    with ExitStack() as stack:
+        for _ in range(1000):
+            connect(stack, proxy, head + begun + b"x" * 8000)
+        wait_for("the proxy has read them", lambda: proxy.memory() - before > 1000 * 2 * 8192, 5)
+        time.sleep(0.2)
+        each = (proxy.memory() - before) / 1000
+        # The limit of the container in the pod, which the contract of its manifest adds up in the same way.
+        assert before + 5200 * each < 128 * 2**20
+        assert each < 2 * 8192 + 4096
 
 
 def test_more_requests_than_the_service_takes(tmp_path: Path) -> None:

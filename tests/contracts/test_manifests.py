@@ -90,10 +90,13 @@ def test_namespaces_admit_restricted_pods_only() -> None:
 
 
 def test_policy_agents_manifest() -> None:
-    objects = list(yaml.safe_load_all(AGENT.read_text()))
+    # The build writes the table's image into it.
+    image = load(ROOT / "roles/platform/defaults/main/images.yml")["platform_images"]["network-policy-agent"]["image"]
+    objects = list(yaml.safe_load_all(AGENT.read_text().replace("@AGENT_IMAGE@", image)))
     manifests.check_identity(objects)
     manifests.check_selectors(objects)
     manifests.check_cpu_requests(objects)
+    manifests.check_images(objects)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -278,6 +281,11 @@ FAULTS: dict[str, tuple[str, Change, Check]] = {
     "proxy tries to connect for 4 s": (
         PROXY_CONFIG,
         replace_line(HAPROXY_CFG, "retries 1", "retries 3"),
+        manifests.check_proxy,
+    ),
+    "the proxy's buffers are more than its memory": (
+        PROXY_CONFIG,
+        replace_line(HAPROXY_CFG, "tune.bufsize 8192", "tune.bufsize 16384"),
         manifests.check_proxy,
     ),
     "idle connections take all there are": (
