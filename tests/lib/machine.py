@@ -147,6 +147,24 @@ class Machine:
         options = [option for key, value in settings.items() for option in ("--env", f"{key}={value}")]
         return [*client(), "exec", f"--workdir={PROJECT}", *options, self.name, *command]
 
+    def copy_out(self, source: str, target: Path) -> None:
+        """Put a copy of one of its folders in the place of a folder, as files of whoever calls; without one, nothing.
+
+        The docker client would make files of its own user, which may be root by sudo.
+        """
+        shutil.rmtree(target, ignore_errors=True)
+        copy = subprocess.run([*client(), "cp", f"{self.name}:{source}", "-"], capture_output=True, check=False)
+        if copy.returncode == 0:
+            target.mkdir(parents=True)
+            unpack = ["tar", "--extract", "--no-same-owner", "--strip-components=1", f"--directory={target}"]
+            subprocess.run(unpack, input=copy.stdout, check=True)
+
+    def give_back_cache(self) -> None:
+        """Give what the machine's root has left in the cache to whoever calls, who could not remove it otherwise."""
+        if (user := os.geteuid()) != 0:
+            owner = f"{user}:{os.getegid()}"
+            engine("exec", self.name, "chown", "--recursive", "--from=0", "--no-dereference", owner, HOME_CACHE)
+
     def remove(self) -> None:
         """Remove it with its volumes, if it is there."""
         engine("rm", "--force", "--volumes", self.name, check=False)

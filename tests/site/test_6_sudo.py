@@ -96,13 +96,14 @@ def test_user_with_sudo_goes_all_the_way(clone: Path) -> None:
     assert again.status == 0, again.output
     assert again.recap("changed") == 0, again.output
     assert count(URL) == first + 1
+    tests = as_admin("make", "test", "JOBS=bare")
+    assert tests.status == 0, tests.output
+    assert list((clone / ".state/test").iterdir())
     others = subprocess.run(
         ["find", str(clone / ".state"), "!", "-user", "admin"], capture_output=True, text=True, check=True
     )
     assert others.stdout == ""
     assert not folders_of_others(HOME)
-    tests = as_admin("make", "test", "JOBS=bare")
-    assert tests.status == 0, tests.output
     down = as_admin("make", "down", ENVIRONMENT)
     assert down.status == 0, down.output
     assert not (clone / ".state/staging").exists()

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from lib.machine import PROJECT, Machine, MachineError, engine, engine_answers, make_image
+from lib.machine import PROJECT, Machine, MachineError, engine_answers, make_image
 from lib.machine import REPORTS as MACHINE_REPORTS
 from lib.paths import CACHE, ROOT
 from lib.terraform import mounts
@@ -68,9 +68,9 @@ def prove(arguments: list[str]) -> int:
         status = subprocess.run(
             bare.command("sh", "-c", inside, environment={"PATH": path, "HOME": "/root", **passed_on}), check=False
         ).returncode
-        shutil.rmtree(REPORTS, ignore_errors=True)
-        engine("cp", f"{bare.name}:{MACHINE_REPORTS}", str(REPORTS), check=False)
+        bare.copy_out(MACHINE_REPORTS, REPORTS)
     finally:
+        bare.give_back_cache()
         bare.remove()
     return status
 
