@@ -105,8 +105,20 @@ def test_entry_points_take_the_same_as_the_role(role: Path) -> None:
     assert set(spec) == expected
     assert all(entry == spec["main"] for entry in spec.values())
     # Loki's host is no part of the site, and has to be given an archive.
-    preflights = [*load(ROOT / "playbooks/preflight.yml")[0]["tasks"][1]["loop"], "log_host"]
+    preflights = [*checked_first(load(ROOT / "playbooks/preflight.yml")[0]["tasks"]), "log_host"]
     assert (role.name in preflights) == ("preflight" in expected), "playbooks/preflight.yml lists who is checked first"
+
+
+def checked_first(tasks: list[dict[str, Any]]) -> list[str]:
+    """Return the roles whose preflight checks one of the tasks runs before anything else of a playbook."""
+    (task,) = [task for task in tasks if task.get("ansible.builtin.include_tasks") == "tasks/preflight.yml"]
+    return list(task["vars"]["preflight_roles"])
+
+
+@pytest.mark.parametrize("playbook", ["images", "cluster", "app"])
+def test_playbook_checks_all_of_its_roles_before_the_first_one(playbook: str) -> None:
+    (play,) = load(ROOT / f"playbooks/{playbook}.yml")
+    assert checked_first(play["pre_tasks"]) == [entry["role"] for entry in play["roles"]]
 
 
 @each_role
