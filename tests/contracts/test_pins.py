@@ -17,7 +17,7 @@ from tools import versions
 IMAGES: dict[str, dict[str, Any]] = value_of("local", "platform", "platform_images")
 KUBERNETES: str = value_of("local", "platform", "kubernetes_version")
 DAY: str = value_of("local", "platform", "platform_packages_date")
-GO_MOD = (ROOT / versions.PROGRAMS / "go.mod").read_text()
+GO_MOD = (ROOT / versions.NODE_PROGRAMS / "go.mod").read_text()
 # Its value is the same for every one of them.
 OF_KUBERNETES = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"}
 
@@ -25,7 +25,7 @@ OF_KUBERNETES = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", 
 @pytest.fixture(scope="module")
 def source() -> Path:
     """The source of Kubernetes that the programs are compiled from."""
-    return versions.kubernetes_source(ROOT / versions.PROGRAMS, KUBERNETES)
+    return versions.kubernetes_source(ROOT / versions.NODE_PROGRAMS, KUBERNETES)
 
 
 def test_table_has_the_versions_of_go_mod_and_the_tags_that_kubeadm_asks_for(source: Path) -> None:
@@ -34,8 +34,24 @@ def test_table_has_the_versions_of_go_mod_and_the_tags_that_kubeadm_asks_for(sou
     assert {IMAGES[name]["image"].rpartition(":")[2] for name in OF_KUBERNETES} == {KUBERNETES}
 
 
+def required_in(folder: Path) -> dict[str, str]:
+    """Return the modules that the Go module in a folder requires for itself, with their versions."""
+    return versions.required((ROOT / folder / "go.mod").read_text())
+
+
 def test_every_program_has_a_name_to_bump_it_by() -> None:
-    assert {*versions.MODULES.values(), versions.COREDNS} == set(versions.required(GO_MOD))
+    folders = [path.parent.relative_to(ROOT) for path in ROOT.glob("roles/*/files/*/go.mod")]
+    here = {(folder, module) for folder in folders for module in required_in(folder)}
+    assert here == {*versions.PROGRAMS.values(), (versions.NODE_PROGRAMS, versions.COREDNS)}
+
+
+def test_image_of_another_module_has_the_version_of_its_go_mod() -> None:
+    images = {name: entry for name, entry in IMAGES.items() if "module" in entry}
+    assert images
+    for name, entry in images.items():
+        folder, module = versions.PROGRAMS[name]
+        assert folder == versions.IMAGES / "files" / entry["module"]
+        assert entry["image"].endswith(f":{required_in(folder)[module]}")
 
 
 def test_staging_modules_are_those_of_that_version(source: Path) -> None:
@@ -51,7 +67,7 @@ def test_staging_modules_are_those_of_that_version(source: Path) -> None:
 @pytest.mark.parametrize("version", [KUBERNETES.removeprefix("v1."), DAY], ids=["Kubernetes", "packages"])
 def test_version_stands_in_no_other_file(version: str) -> None:
     # The changelog tells of the past, and locks have versions of other things.
-    places = {ROOT / versions.TABLE, ROOT / versions.PROGRAMS / "go.mod", ROOT / versions.PROGRAMS / "go.sum"}
+    places = {ROOT / versions.TABLE, ROOT / versions.NODE_PROGRAMS / "go.mod", ROOT / versions.NODE_PROGRAMS / "go.sum"}
     others = [path for path in project_files() if path.name not in {"CHANGELOG.md", "uv.lock"}]
     number = re.compile(rf"(?<!\d){re.escape(version)}(?!\d)")
     found = {path for path in others if path.is_file() and number.search(path.read_text(errors="replace"))}

@@ -20,7 +20,7 @@ from tools.versions import VersionError, bump, main, replaced, table, write
 PROJECT_FILES = [
     versions.TABLE,
     versions.IMAGES / "defaults/main.yml",
-    versions.PROGRAMS,
+    *{folder for folder, _ in versions.PROGRAMS.values()},
     versions.BOOTSTRAP,
     versions.COLLECTIONS,
     *(project / name for project in versions.PROJECTS for name in ("pyproject.toml", "uv.lock")),
@@ -87,9 +87,9 @@ def test_version_that_the_mirrors_lack_changes_nothing(
 
 def test_kubernetes_goes_to_another_release_and_back(project: Path) -> None:
     before = texts(project)
-    here = versions.required(before[versions.PROGRAMS / "go.mod"])[versions.KUBERNETES]
+    here = versions.required(before[versions.NODE_PROGRAMS / "go.mod"])[versions.KUBERNETES]
     lines = changed(project, "kubernetes", ANOTHER["kubernetes"])
-    assert set(lines) == {versions.TABLE, versions.PROGRAMS / "go.mod", versions.PROGRAMS / "go.sum"}
+    assert set(lines) == {versions.TABLE, versions.NODE_PROGRAMS / "go.mod", versions.NODE_PROGRAMS / "go.sum"}
     assert yaml.safe_load((project / versions.TABLE).read_text())["kubernetes_version"] == ANOTHER["kubernetes"]
     staging = here.replace("v1.", "v0.", 1)
     assert not [
@@ -98,9 +98,21 @@ def test_kubernetes_goes_to_another_release_and_back(project: Path) -> None:
     changed(project, "kubernetes", here)
     after = texts(project)
     # Checksums that nothing needs are left out.
-    sums = versions.PROGRAMS / "go.sum"
+    sums = versions.NODE_PROGRAMS / "go.sum"
     assert set(after.pop(sums).splitlines()) <= set(before.pop(sums).splitlines())
     assert after == before
+
+
+def test_program_of_another_module_changes_nothing_of_the_nodes(project: Path) -> None:
+    before = texts(project)
+    folder, module = versions.PROGRAMS["metrics-server"]
+    here = versions.required(before[folder / "go.mod"])[module]
+    # The mirrors have one version of it alone: as it is after another one.
+    (project / versions.TABLE).write_text(versions.tagged(before[versions.TABLE], "metrics-server", "v0.0.1"))
+    with (project / folder / "go.sum").open("a") as sums:
+        sums.write(f"example.com/unused v1.0.0 h1:{'A' * 43}=\n")
+    assert set(changed(project, "metrics-server", here)) == {versions.TABLE, folder / "go.sum"}
+    assert texts(project) == before
 
 
 @pytest.mark.parametrize(
@@ -174,7 +186,7 @@ def test_address_of_another_index_never_gets_into_a_lock(
 
 
 def test_coredns_is_the_one_that_kubeadm_asks_for() -> None:
-    required = versions.required((ROOT / versions.PROGRAMS / "go.mod").read_text())
+    required = versions.required((ROOT / versions.NODE_PROGRAMS / "go.mod").read_text())
     tags = {"coredns": "v1.0.0", "etcd": "3.0.0-0", "pause": "3.0"}
     with pytest.raises(VersionError, match=r"kubeadm v\S+ asks for v1\.0\.0"):
         table((ROOT / versions.TABLE).read_text(), required, tags)
@@ -194,7 +206,7 @@ def test_files_are_written_all_or_none(project: Path) -> None:
 
 
 def test_outdated_lists_what_is_newer_and_where(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    go_mod, images = project / versions.PROGRAMS / "go.mod", project / versions.TABLE
+    go_mod, images = project / versions.NODE_PROGRAMS / "go.mod", project / versions.TABLE
     go_mod.write_text(replaced(go_mod.read_text(), r"^(\tsigs\.k8s\.io/kind )\S+$", ANOTHER["kind"]))
     images.write_text(replaced(images.read_text(), r"^(platform_packages_date: )\S+$", '"2020-01-01"'))
     changed(project, "ruff", ANOTHER["ruff"])

@@ -35,21 +35,22 @@ Changes = dict[Path, str]
 
 TABLE = Path("roles/platform/defaults/main/images.yml")
 IMAGES = Path("roles/offline_images")
-PROGRAMS = IMAGES / "files/node-programs"
 PROJECTS = [Path(), Path("app"), Path("tests/iac/checkov")]
 BOOTSTRAP = Path("bootstrap.txt")
 COLLECTIONS = Path("collections/requirements.yml")
 
 KUBERNETES = "k8s.io/kubernetes"
 COREDNS = "github.com/coredns/coredns"
-MODULES = {
-    "etcd": "go.etcd.io/etcd/server/v3",
-    "kind": "sigs.k8s.io/kind",
-    "kubernetes": KUBERNETES,
-    "metrics-server": "sigs.k8s.io/metrics-server",
-    "network-policy-agent": "sigs.k8s.io/kube-network-policies",
+NODE_PROGRAMS = IMAGES / "files/node-programs"
+PROGRAMS = {
+    "etcd": (NODE_PROGRAMS, "go.etcd.io/etcd/server/v3"),
+    "kind": (NODE_PROGRAMS, "sigs.k8s.io/kind"),
+    "kubernetes": (NODE_PROGRAMS, KUBERNETES),
+    "metrics-server": (IMAGES / "files/metrics-server", "sigs.k8s.io/metrics-server"),
+    "network-policy-agent": (NODE_PROGRAMS, "sigs.k8s.io/kube-network-policies"),
 }
-"""The module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its version."""
+"""The folder and the module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its
+version."""
 PACKAGES = {"packages": "platform_packages_date", "node-packages": "platform_node_packages_date"}
 """The variable of each day of Debian's packages: the nodes' day is one of its own, as another takes other nodes."""
 TAGS_OF_KUBEADM = {"coredns": "CoreDNSVersion", "etcd": "DefaultEtcdVersion", "pause": "PauseVersion"}
@@ -112,8 +113,13 @@ def tags_of_kubeadm(source: Path) -> dict[str, str]:
     return tags
 
 
+def tagged(text: str, image: str, tag: str) -> str:
+    """Return the table of images with another tag of one of them."""
+    return replaced(text, rf"^(  {image}:\n(?:    .*\n)*?    image: \S+:)\S+", tag)
+
+
 def table(text: str, versions: dict[str, str], tags: dict[str, str]) -> str:
-    """Return the table of images with the versions of a go.mod and the tags that kubeadm asks for.
+    """Return the table of images with the versions of the node's go.mod and the tags that kubeadm asks for.
 
     Raises :class:`VersionError` when go.mod has another CoreDNS than the one that kubeadm asks for.
     """
@@ -121,10 +127,9 @@ def table(text: str, versions: dict[str, str], tags: dict[str, str]) -> str:
         raise VersionError(
             f"coredns would be {versions[COREDNS]}, and kubeadm {versions[KUBERNETES]} asks for {tags['coredns']}"
         )
-    own = {name: versions[MODULES[name]] for name in ("metrics-server", "network-policy-agent")}
     text = replaced(text, r"^(kubernetes_version: )\S+", versions[KUBERNETES])
-    for image, tag in {**tags, **own}.items():
-        text = replaced(text, rf"^(  {image}:\n(?:    .*\n)*?    image: \S+:)\S+", tag)
+    for image, tag in {**tags, "network-policy-agent": versions[PROGRAMS["network-policy-agent"][1]]}.items():
+        text = tagged(text, image, tag)
     return text
 
 
@@ -133,9 +138,9 @@ def bump_program(root: Path, name: str, to: str) -> Changes:
 
     Go selects every indirect version anew, so that the result depends on nothing but the versions that go.mod names.
     """
-    module = MODULES[name]
+    program, module = PROGRAMS[name]
     with TemporaryDirectory() as temporary:
-        folder = Path(shutil.copytree(root / PROGRAMS, Path(temporary, "programs")))
+        folder = Path(shutil.copytree(root / program, Path(temporary, "programs")))
         try:
             found = go(folder, "list", "-m", "-f", "{{.Version}}", f"{module}@{to}").strip()
         except CommandError as error:
@@ -156,12 +161,13 @@ def bump_program(root: Path, name: str, to: str) -> Changes:
         versions = required(go_mod)
         if versions[module] != to:
             raise VersionError(f"{name} would be {versions[module]}: another program needs that")
-        tags = tags_of_kubeadm(kubernetes_source(folder, versions[KUBERNETES]))
-        return {
-            PROGRAMS / "go.mod": go_mod,
-            PROGRAMS / "go.sum": (folder / "go.sum").read_text(),
-            TABLE: table((root / TABLE).read_text(), versions, tags),
-        }
+        images = (root / TABLE).read_text()
+        if program == NODE_PROGRAMS:
+            images = table(images, versions, tags_of_kubeadm(kubernetes_source(folder, versions[KUBERNETES])))
+        else:
+            images = tagged(images, name, to)
+        sums = (folder / "go.sum").read_text()
+        return {program / "go.mod": go_mod, program / "go.sum": sums, TABLE: images}
 
 
 def select_versions(folder: Path, root: Path) -> None:
@@ -232,7 +238,7 @@ def python_packages(root: Path) -> dict[str, str]:
     That is its own but where something else has it: the client for Kubernetes is ``python-kubernetes``.
     """
     names = {package_of(requirement) for project in PROJECTS for requirement in requirements(root / project)}
-    return {f"python-{name}" if name in MODULES else name: name for name in sorted(names)}
+    return {f"python-{name}" if name in PROGRAMS else name: name for name in sorted(names)}
 
 
 def locked(lock: str, package: str) -> dict[str, Any]:
@@ -322,7 +328,7 @@ def bump(root: Path, what: str, to: str) -> Changes:
 
     Parameters:
         root: the project.
-        what: a program of :data:`MODULES`, one of :data:`PACKAGES`, or a Python package that a project requires.
+        what: a program of :data:`PROGRAMS`, one of :data:`PACKAGES`, or a Python package that a project requires.
         to: the version, written as where it stands now; of packages a day.
 
     Raises :class:`VersionError` or :class:`CommandError` when there is no such thing or no such version.
@@ -330,12 +336,12 @@ def bump(root: Path, what: str, to: str) -> Changes:
     python = python_packages(root)
     if what in PACKAGES:
         changes = bump_packages(root, PACKAGES[what], to)
-    elif what in MODULES:
+    elif what in PROGRAMS:
         changes = bump_program(root, what, to)
     elif what in python:
         changes = bump_python(root, python[what], to)
     else:
-        names = ", ".join([*PACKAGES, *MODULES, *python])
+        names = ", ".join([*PACKAGES, *PROGRAMS, *python])
         raise VersionError(
             f"{what!r} has no version of its own. These have: {names}. CoreDNS, pause and etcd's tag follow kubernetes"
         )
@@ -358,10 +364,10 @@ def outdated(root: Path) -> list[tuple[str, str, str, str]]:
     """Return what is newer on the mirrors: each with the version here, the newest one, and where that is."""
     rows = []
     newer = "{{with .Update}}{{$.Path}} {{$.Version}} {{.Version}}{{end}}"
-    listing = go(root / PROGRAMS, "list", "-m", "-u", "-f", newer, *MODULES.values())
-    names = {module: name for name, module in MODULES.items()}
-    for module, here, newest in (line.split() for line in listing.splitlines() if line):
-        rows.append((names[module], here, newest, "Go modules"))
+    for name, (folder, module) in PROGRAMS.items():
+        for line in go(root / folder, "list", "-m", "-u", "-f", newer, module).splitlines():
+            _, here, newest = line.split()
+            rows.append((name, here, newest, "Go modules"))
     days, newest = yaml.safe_load((root / TABLE).read_text()), packages_day(root)
     rows += [(name, days[day], newest, "Debian") for name, day in PACKAGES.items() if newest > days[day]]
     names = {package: name for name, package in python_packages(root).items()}

@@ -20,6 +20,7 @@ options:
       - By name, C(build) (V(component) or V(rootfs)) of each.
       - C(rootfs) names the Debian rootfs that the image is, or whose base image it starts from.
       - C(dockerfile) names the folder of a component's Dockerfile, C(component) where it is left out.
+      - C(module) names the Go module of a component's program, C(node-programs) where it is left out.
       - C(files) lists further files of a component, each with C(path) below O(files) and C(dest).
     type: dict
     required: true
@@ -36,7 +37,7 @@ options:
     type: dict
     required: true
   programs:
-    description: Result of M(counter.platform.go_programs), which has a program for each component.
+    description: Results of M(counter.platform.go_programs) by module, which have a program for each component.
     type: dict
     required: true
 author: counter-platform contributors
@@ -77,12 +78,12 @@ def build_specs(
     files: str,
     rootfs: Mapping[str, Entry],
     bases: Mapping[str, Entry],
-    programs: Entry,
+    programs: Mapping[str, Entry],
 ) -> list[dict[str, Any]]:
     """Return the option ``images`` of container_images for a table of images.
 
     The arguments are the options of the filter. Raises :class:`AnsibleFilterError` with the image's name for another
-    kind of build, and for a rootfs or base image that is not there.
+    kind of build, and for a rootfs, base image or Go module that is not there.
     """
     builds = []
     for name, entry in table.items():
@@ -96,10 +97,11 @@ def build_specs(
             }
         elif entry["build"] == "component":
             base = _named(bases, entry["rootfs"], f"{name}: base image") if "rootfs" in entry else None
+            compiled = _named(programs, entry.get("module", "node-programs"), f"{name}: Go module")
             program = {
-                "path": f"{programs['path']}/{name}",
+                "path": f"{compiled['path']}/{name}",
                 "dest": f"files/usr/local/bin/{name}",
-                "key": programs["key"],
+                "key": compiled["key"],
             }
             further = [
                 {"path": f"{files}/{file['path']}", "dest": f"files/{file['dest']}"} for file in entry.get("files", [])

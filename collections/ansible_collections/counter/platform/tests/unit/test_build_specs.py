@@ -10,7 +10,10 @@ from ansible_collections.counter.platform.plugins.filter.build_specs import Filt
 
 ROOTFS = {"valkey-root": {"name": "valkey-root", "path": "/cache/valkey-root/1/root.tar", "key": "1"}}
 BASES = {"network-root": {"image": "base/network-root:2", "archive": "/cache/network-root/2/image.tar"}}
-PROGRAMS = {"path": "/cache/programs/3", "key": "3"}
+PROGRAMS = {
+    "node-programs": {"path": "/cache/programs/3", "key": "3"},
+    "elsewhere": {"path": "/cache/elsewhere/4", "key": "4"},
+}
 
 
 def build_of(name: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +35,12 @@ def test_program_on_an_empty_file_system() -> None:
         "build_args": {},
         "base_archives": [],
     }
+
+
+def test_program_of_another_module() -> None:
+    build = build_of("metrics-server", {"build": "component", "module": "elsewhere"})
+    path, dest = "/cache/elsewhere/4/metrics-server", "files/usr/local/bin/metrics-server"
+    assert build["files"] == [{"path": path, "dest": dest, "key": "4"}]
 
 
 def test_program_by_a_dockerfile_of_its_own_is_named_to_it() -> None:
@@ -77,6 +86,7 @@ def test_order_is_that_of_the_table() -> None:
         ({"build": "pull"}, "some: build is 'pull'; it has to be component or rootfs"),
         ({"build": "rootfs", "rootfs": "other"}, "some: rootfs 'other' is not there; there are valkey-root"),
         ({"build": "rootfs"}, "some: rootfs 'None' is not there"),
+        ({"build": "component", "module": "other"}, "some: Go module 'other' is not there; there are node-programs"),
         ({"build": "component", "rootfs": "other"}, "some: base image 'other' is not there; there are network-root"),
     ],
 )
