@@ -1,9 +1,15 @@
 resource "aws_security_group" "log_host" {
   name        = local.prefix
-  description = "Loki: HTTPS from named networks"
+  description = "Log host: HTTPS and SSH from named networks"
   vpc_id      = aws_vpc.log_host.id
 
   tags = { Name = local.prefix }
+
+  lifecycle {
+    # Neither can be changed: another one would take the place of the group, and of all that a deployment of an earlier
+    # version has by its earlier name. See moved.tf.
+    ignore_changes = [name, description]
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "https" {
@@ -28,8 +34,8 @@ resource "aws_vpc_security_group_ingress_rule" "ssh" {
   cidr_ipv4         = each.value
 }
 
-# Packages, Systems Manager and S3 are all behind HTTPS, at addresses that change. DNS and time are the VPC's own and
-# pass no security group.
+# Amazon Linux's packages, Systems Manager and S3 are all behind HTTPS, at addresses that change. DNS and time are the
+# VPC's own and pass no security group.
 resource "aws_vpc_security_group_egress_rule" "https" {
   security_group_id = aws_security_group.log_host.id
   description       = "Packages and AWS by HTTPS"
@@ -39,9 +45,26 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   cidr_ipv4         = "0.0.0.0/0"
 }
 
+# Debian's packages come by plain HTTP; apt checks them by signatures.
+resource "aws_vpc_security_group_egress_rule" "http" {
+  count = local.image.packages_by_http ? 1 : 0
+
+  security_group_id = aws_security_group.log_host.id
+  description       = "Packages by HTTP"
+  ip_protocol       = "tcp"
+  from_port         = 80
+  to_port           = 80
+  cidr_ipv4         = "0.0.0.0/0"
+}
+
 resource "aws_key_pair" "log_host" {
   key_name   = local.prefix
   public_key = trimspace(var.public_key)
+
+  lifecycle {
+    # A key pair of another name would replace the instance.
+    ignore_changes = [key_name]
+  }
 }
 
 data "aws_iam_policy_document" "host_trust" {
@@ -57,8 +80,12 @@ data "aws_iam_policy_document" "host_trust" {
 
 resource "aws_iam_role" "host" {
   name               = local.prefix
-  description        = "What the Loki host may do"
+  description        = "What the log host may do"
   assume_role_policy = data.aws_iam_policy_document.host_trust.json
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 # Session Manager logs in without an open port and without a key.
@@ -92,4 +119,8 @@ resource "aws_iam_role_policy" "chunks" {
 resource "aws_iam_instance_profile" "host" {
   name = local.prefix
   role = aws_iam_role.host.name
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }

@@ -2,6 +2,11 @@ resource "aws_cloudwatch_log_group" "flow" {
   #checkov:skip=CKV_AWS_158: CloudWatch encrypts it by its own key; the records have addresses and no content
   name              = "/counter-platform/${local.prefix}/flow"
   retention_in_days = var.flow_log_days
+
+  lifecycle {
+    # A group of another name would begin without the records.
+    ignore_changes = [name]
+  }
 }
 
 data "aws_iam_policy_document" "flow_trust" {
@@ -26,6 +31,10 @@ resource "aws_iam_role" "flow" {
   name               = "${local.prefix}-flow"
   description        = "What the VPC's flow logs may write to"
   assume_role_policy = data.aws_iam_policy_document.flow_trust.json
+
+  lifecycle {
+    ignore_changes = [name]
+  }
 }
 
 resource "aws_iam_role_policy" "flow" {

@@ -1,7 +1,30 @@
+locals {
+  # What differs between the images that the role log_host knows: where Systems Manager names the one of the day, the
+  # user that it puts the key in for, and how its packages come.
+  images = {
+    amazon-linux-2023 = {
+      parameter        = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+      user             = "ec2-user"
+      packages_by_http = false
+    }
+    debian-12 = {
+      parameter        = "/aws/service/debian/release/12/latest/amd64"
+      user             = "admin"
+      packages_by_http = true
+    }
+    debian-13 = {
+      parameter        = "/aws/service/debian/release/13/latest/amd64"
+      user             = "admin"
+      packages_by_http = true
+    }
+  }
+  image = local.images[var.distribution]
+}
+
 data "aws_ssm_parameter" "ami" {
   count = var.ami_id == null ? 1 : 0
 
-  name = var.ami_parameter
+  name = local.image.parameter
 }
 
 resource "aws_instance" "log_host" {
@@ -28,7 +51,8 @@ resource "aws_instance" "log_host" {
     tags        = merge(local.tags, { Name = "${local.prefix}-root" })
   }
 
-  tags = { Name = local.prefix }
+  # The inventory takes the user from here.
+  tags = { Name = local.prefix, User = local.image.user }
 
   lifecycle {
     # The parameter names another image every few weeks, which must not replace a host that runs.

@@ -15,7 +15,7 @@ output "instance_id" {
 
 output "ssh_user" {
   description = "User to log in as."
-  value       = var.ssh_user
+  value       = local.image.user
 }
 
 output "data_device" {

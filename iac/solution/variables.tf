@@ -21,7 +21,7 @@ variable "environment" {
 }
 
 variable "name" {
-  description = "Name of the host, and the first part of the names of all that belongs to it."
+  description = "First part of the names of all that belongs to the host; read when each of them is made."
   type        = string
   default     = "counter-logs"
   nullable    = false
@@ -39,7 +39,7 @@ variable "client_cidrs" {
 
   validation {
     condition     = length(var.client_cidrs) > 0
-    error_message = "client_cidrs has to name at least one network: otherwise nobody reaches Loki."
+    error_message = "client_cidrs has to name at least one network: otherwise nobody reaches the log host."
   }
 
   validation {
@@ -82,33 +82,26 @@ variable "public_key" {
   }
 }
 
-variable "ssh_user" {
-  description = "User that the image puts the key in for."
+variable "distribution" {
+  description = "Distribution of the host: amazon-linux-2023, debian-12 or debian-13. Image, user and egress follow."
   type        = string
-  default     = "ec2-user"
+  default     = "amazon-linux-2023"
   nullable    = false
+
+  validation {
+    condition     = contains(["amazon-linux-2023", "debian-12", "debian-13"], var.distribution)
+    error_message = "distribution has to be amazon-linux-2023, debian-12 or debian-13."
+  }
 }
 
 variable "ami_id" {
-  description = "Image of the host; without one, the image that ami_parameter names."
+  description = "Image of that distribution for the host; without one, the public one of the day when the host is made."
   type        = string
   default     = null
 
   validation {
     condition     = var.ami_id == null || can(regex("^ami-[0-9a-f]{8,17}$", var.ami_id))
     error_message = "ami_id has to be written as in ami-0123456789abcdef0."
-  }
-}
-
-variable "ami_parameter" {
-  description = "Public parameter of Systems Manager that names the image of the day. It is read when the host is made."
-  type        = string
-  default     = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-  nullable    = false
-
-  validation {
-    condition     = startswith(var.ami_parameter, "/aws/service/")
-    error_message = "ami_parameter has to be one of the public ones below /aws/service/; use ami_id for an image of your own."
   }
 }
 

@@ -67,6 +67,44 @@ run "image_of_the_parameter" {
     condition     = aws_instance.log_host.ami == "ami-0123456789abcdef0"
     error_message = "The image is not the one that the parameter names."
   }
+
+  assert {
+    condition     = data.aws_ssm_parameter.ami[0].name == "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    error_message = "The parameter is not Amazon Linux's."
+  }
+
+  assert {
+    condition     = output.ssh_user == "ec2-user" && aws_instance.log_host.tags.User == "ec2-user"
+    error_message = "The user is not Amazon Linux's."
+  }
+
+  assert {
+    condition     = length(aws_vpc_security_group_egress_rule.http) == 0
+    error_message = "Plain HTTP is open although Amazon Linux's packages come by HTTPS."
+  }
+}
+
+run "debian_has_its_own_image_and_user_and_packages_by_http" {
+  command = plan
+
+  variables {
+    distribution = "debian-13"
+  }
+
+  assert {
+    condition     = data.aws_ssm_parameter.ami[0].name == "/aws/service/debian/release/13/latest/amd64"
+    error_message = "The parameter is not that of the release."
+  }
+
+  assert {
+    condition     = output.ssh_user == "admin" && aws_instance.log_host.tags.User == "admin"
+    error_message = "The user is not Debian's."
+  }
+
+  assert {
+    condition     = [for rule in aws_vpc_security_group_egress_rule.http : [rule.from_port, rule.to_port]] == [[80, 80]]
+    error_message = "Debian's packages cannot be had by plain HTTP."
+  }
 }
 
 run "image_by_id" {

@@ -28,10 +28,10 @@ run "image_by_name" {
   expect_failures = [var.ami_id]
 }
 
-run "private_parameter" {
+run "distribution_that_the_role_does_not_know" {
   command = plan
-  variables { ami_parameter = "/company/images/loki" }
-  expect_failures = [var.ami_parameter]
+  variables { distribution = "ubuntu-24.04" }
+  expect_failures = [var.distribution]
 }
 
 run "no_region" {
@@ -54,7 +54,7 @@ run "environment_that_no_tag_would_take" {
 
 run "name_that_no_role_would_take" {
   command = plan
-  variables { name = "counter loki" }
+  variables { name = "counter logs" }
   expect_failures = [var.name]
 }
 
