@@ -1,4 +1,4 @@
-"""Environments differ in their own group variables, and in whether the Loki host is found or made beside them."""
+"""Environments differ in their own group variables, and in whether the log host is found or made beside them."""
 
 from __future__ import annotations
 

@@ -163,7 +163,8 @@ UNKNOWN: list[tuple[str, Any, str]] = [
 ON_EC2: Values = {
     "log_instance_kind": "aws",
     "log_instance_region": "eu-central-1",
-    "log_instance_client_cidrs": ["203.0.113.0/24"],
+    "log_host_client_cidrs": ["203.0.113.0/24"],
+    "log_host_ssh_cidrs": ["203.0.113.4/32"],
     "log_instance_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE1nkGDtoXdyu0MZgDnZ3yKq5n4PGOhqLgVOyVQ5q9nn test",
     "log_instance_backend": {"bucket": "state", "key": "logs.tfstate", "region": "eu-central-1"},
 }
@@ -171,17 +172,26 @@ REFUSED_ON_EC2: list[tuple[str, Any, str]] = [
     ("log_instance_kind", "gcp", "must be one of: container, aws, got: gcp"),
     ("log_instance_state", "started", "must be one of: present, absent, got: started"),
     ("log_instance_region", "frankfurt", "as in eu-central-1"),
-    ("log_instance_client_cidrs", [], "at least one network"),
-    ("log_instance_client_cidrs", ["0.0.0.0/0"], "Name those who push"),
-    ("log_instance_client_cidrs", ["::/0"], "Name those who push"),
-    ("log_instance_client_cidrs", ["203.0.113.0/24", "128.0.0.0/1"], "Name those who push"),
-    ("log_instance_ssh_cidrs", ["10.0.0.0/8"], "/16 in log_instance_ssh_cidrs"),
+    ("log_host_client_cidrs", [], "at least one network"),
+    *(
+        ("log_host_client_cidrs", ["203.0.113.0/24", network], "an IPv4 network, as in 203.0.113.0/24")
+        for network in ("0.0.0.0/0", "128.0.0.0/1", "10.0.0.0/33", "10.0.0.256/32", "203.0.113.4", "::/0", "world")
+    ),
+    ("log_host_ssh_cidrs", [], "which sets the host up by SSH"),
+    *(
+        ("log_host_ssh_cidrs", [network], "no wider than /8 in the first and /16 in the second")
+        for network in ("10.0.0.0/8", "0.0.0.0/0", "10.0.0.0/33")
+    ),
     ("log_instance_public_key", "-----BEGIN", "a line as in id_ed25519.pub"),
     ("log_instance_backend", {"bucket": "state"}, "has bucket; bucket, key and region"),
     ("log_instance_terraform", "terraform-of-nobody", "nowhere in PATH"),
     ("log_instance_provider_mirrors", ["/etc"], "HOST/NAMESPACE/TYPE/VERSION/OS_ARCH"),
 ]
-ACCEPTED_ON_EC2 = {**ON_EC2, "log_instance_ssh_cidrs": ["203.0.113.4/32"]}
+ACCEPTED_ON_EC2 = {
+    **ON_EC2,
+    "log_host_client_cidrs": ["10.0.0.0/8", "255.255.255.255/32"],
+    "log_host_ssh_cidrs": ["172.16.0.0/16"],
+}
 
 # Any file: the checks don't look into it.
 ARCHIVE: Values = {

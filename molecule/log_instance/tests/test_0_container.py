@@ -1,10 +1,12 @@
-"""The machine as a container: it is reachable, comes back with its data, and is nobody else's."""
+"""The machine as a container: it is reached by SSH, comes back with its data, and is nobody else's."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import tarfile
 from collections.abc import Iterator
 
 import pytest
@@ -17,15 +19,18 @@ from lib.wait import wait_for
 ENVIRONMENT = "molecule"
 NETWORK = f"counter-{ENVIRONMENT}"
 NAME = f"{NETWORK}-logs"
-STATE = str(ROOT / ".state" / ENVIRONMENT)
+STATE = ROOT / ".state" / ENVIRONMENT
+SECRETS = STATE / "logs"
 
 
-def playbook(*arguments: str) -> Run:
-    """Run the role on the scenario's network."""
+def playbook(*arguments: str, name: str = "converge") -> Run:
+    """Run a playbook of the scenario."""
     environment = ["-e", f"platform_environment={ENVIRONMENT}"]
     return execute(
-        "ansible-playbook", "-i", "inventories/local", "molecule/log_instance/converge.yml", *environment, *arguments
-    )
+        "ansible-playbook", "-i", "inventories/local", f"molecule/log_instance/{name}.yml", *environment, *arguments,
+        # Each play logs in anew: a connection that was kept would not look at the host's key.
+        environment={"ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"},
+    )  # fmt: skip
 
 
 def inspect(name: str = NAME) -> Json:
@@ -34,9 +39,24 @@ def inspect(name: str = NAME) -> Json:
     return dict(found)
 
 
+def endpoint() -> Json:
+    """Return what docker knows of the container's place on the network."""
+    return dict(inspect()["NetworkSettings"]["Networks"][NETWORK])
+
+
 def running() -> bool:
     """Return whether systemd has started everything."""
     return docker("exec", NAME, "systemctl", "is-system-running", check=False) == "running"
+
+
+def ssh(user: str, *options: str) -> Run:
+    """Log in as a user, by what the role left on the controller and further options, and become root."""
+    pinned = ["-o", f"UserKnownHostsFile={SECRETS}/known_hosts", "-o", f"HostKeyAlias={NAME}", "-o", "BatchMode=yes"]
+    address = f"{user}@{endpoint()['IPAddress']}"
+    return execute("ssh", "-F", "none", *pinned, *options, address, "sudo --non-interactive id --user")
+
+
+KEY = ["-i", str(SECRETS / "ssh-key"), "-o", "IdentitiesOnly=yes"]
 
 
 @pytest.fixture
@@ -47,20 +67,58 @@ def another() -> Iterator[str]:
     docker("rm", "--force", "--volumes", name, check=False)
 
 
+@pytest.fixture(scope="session")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An image as older versions made them, without an SSH server."""
+    archive = tmp_path_factory.mktemp("older") / "rootfs.tar"
+    tarfile.open(archive, "w").close()
+    image = f"counter-platform/log-machine:older-{os.getpid()}"
+    docker("import", '--change=CMD ["/sbin/init"]', str(archive), image)
+    yield image
+    docker("image", "rm", image, check=False)
+
+
 def test_machine_is_on_the_network_and_found_by_its_name() -> None:
     found = inspect()
     assert list(found["NetworkSettings"]["Networks"]) == [NETWORK]
-    address = found["NetworkSettings"]["Networks"][NETWORK]["IPAddress"]
     seen = docker("run", "--rm", f"--network={NETWORK}", found["Config"]["Image"], "getent", "hosts", NAME)
-    assert seen.split()[0] == address
+    assert seen.split()[0] == endpoint()["IPAddress"]
     assert docker("exec", NAME, "hostname") == NAME
 
 
-def test_nothing_runs_on_it_that_it_does_not_need() -> None:
+def test_nothing_runs_on_it_but_the_ssh_server() -> None:
     assert docker("exec", NAME, "systemctl", "list-units", "--failed", "--no-legend") == ""
     listeners = docker("exec", NAME, "ss", "--no-header", "--listening", "--tcp", "--udp", "--numeric").splitlines()
     # The engine's own DNS answers inside of every container.
-    assert [line for line in listeners if "127.0.0.11" not in line] == []
+    ports = {line.split()[4].rpartition(":")[2] for line in listeners if "127.0.0.11" not in line}
+    assert ports == {"22"}, listeners
+
+
+def test_login_is_by_the_key_alone_and_never_as_root() -> None:
+    login = ssh("admin", *KEY)
+    assert (login.status, login.output) == (0, "0\n"), login.output
+    # What a server offers besides, it names.
+    for refused in (ssh("admin", "-o", "PubkeyAuthentication=no"), ssh("root", *KEY)):
+        assert refused.status != 0
+        assert "Permission denied (publickey)." in refused.output
+
+
+def test_key_and_host_key_are_the_environments_own() -> None:
+    assert SECRETS.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.stat().st_mode & 0o777 for path in SECRETS.iterdir()} == {
+        "ssh-key": 0o600, "ssh-key.pub": 0o600, "known_hosts": 0o600,
+    }  # fmt: skip
+    # The image has none, so that no two containers have the same.
+    image = inspect()["Config"]["Image"]
+    assert docker("run", "--rm", "--network=none", image, "find", "/etc/ssh", "-name", "ssh_host_*") == ""
+
+
+def test_playbook_in_a_new_shell_finds_it_and_changes_nothing() -> None:
+    run = playbook(name="host")
+    assert run.status == 0, run.output
+    assert run.recap("changed") == run.recap("changed", "logs") == 0
+    # Whoever else may log in is named by the environment.
+    assert f"SSH from {endpoint()['Gateway']}/32 to {endpoint()['IPAddress']}" in run.message()
 
 
 def test_machine_that_dies_comes_back_with_its_data() -> None:
@@ -71,27 +129,42 @@ def test_machine_that_dies_comes_back_with_its_data() -> None:
     wait_for("systemd", running, 60)
     assert inspect()["Id"] == first["Id"]
     assert docker("exec", NAME, "cat", "/var/lib/logs/line") == "kept"
+    # By the same host key.
+    assert ssh("admin", *KEY).status == 0
 
 
-def test_machine_that_was_stopped_is_started_and_kept() -> None:
+def test_another_machine_at_its_address_is_not_logged_in_to() -> None:
+    known = SECRETS / "known_hosts"
+    pinned = known.read_text()
+    key = (SECRETS / "ssh-key.pub").read_text().split()[1]
+    known.write_text(f"{NAME} ssh-ed25519 {key}\n")
+    try:
+        run = playbook(name="host")
+    finally:
+        known.write_text(pinned)
+    assert run.status != 0
+    assert "Host key verification failed" in run.message()
+
+
+def test_machine_that_was_stopped_is_started_also_where_the_state_is_lost() -> None:
     before = inspect()["Id"]
     docker("stop", NAME)
+    run = playbook(name="host")
+    assert run.status != 0
+    assert f"the container {NAME} is stopped. playbooks/logs.yml makes it, starts it" in run.message()
+
+    shutil.rmtree(SECRETS)
+    # The container and the folder; the key, and what follows from it, can only be made in there.
+    check = playbook("--check")
+    assert (check.status, check.recap("changed")) == (0, 2), check.output
     run = playbook()
-    assert run.status == 0, run.output
-    assert run.recap("changed") == 1
+    assert (run.status, run.recap("changed")) == (0, 5), run.output
+    assert "SSH from" in run.message()
     assert inspect()["Id"] == before
-    wait_for("systemd", running, 30)
 
 
-# A text that nobody gave before: the root and the image that belong to it are nowhere, as on a fresh machine.
+# A text that nobody gave before: the rootfs and the image that belong to it are nowhere, as on a fresh machine.
 UNMADE = ["-e", "platform_packages_date=never"]
-
-
-def test_check_mode_announces_a_machine_whose_image_is_not_made_yet(another: str) -> None:
-    run = playbook("--check", *UNMADE, "-e", f"log_instance_name={another}")
-    assert run.status == 0, run.output
-    assert f"{another} would be started from counter-platform/log-machine:" in run.message()
-    assert docker("ps", "--all", "--quiet", f"--filter=name={another}") == ""
 
 
 def test_check_mode_keeps_the_machine_whose_newer_image_is_not_made_yet() -> None:
@@ -100,12 +173,12 @@ def test_check_mode_keeps_the_machine_whose_newer_image_is_not_made_yet() -> Non
     assert run.status == 0, run.output
     assert f"{NAME} was made from {before['Config']['Image']} and is kept, with its logs" in run.message()
     assert "would be started" not in run.message()
-    # The root and the image of a machine that would be new, and not the machine that is there.
+    # The rootfs and the image of a machine that would be new, and not the machine that is there.
     assert run.recap("changed") == 2, run.output
 
 
 @pytest.mark.soak
-def test_newer_root_keeps_the_machine_and_says_so() -> None:
+def test_newer_rootfs_keeps_the_machine_and_says_so() -> None:
     docker("exec", NAME, "sh", "-c", "mkdir -p /var/lib/logs && echo old >/var/lib/logs/older")
     before = inspect()
     run = playbook("-e", "platform_packages_date=another-day")
@@ -118,14 +191,32 @@ def test_newer_root_keeps_the_machine_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_container_of_somebody_else_is_refused_and_left_alone(another: str, state: str) -> None:
-    image = inspect()["Config"]["Image"]
-    identity = docker("create", f"--name={another}", "--label=counter-platform.state=/another/clone", image)
+def test_container_of_somebody_else_is_refused_and_left_alone(another: str, older: str, state: str) -> None:
+    identity = docker("create", f"--name={another}", "--label=counter-platform.state=/another/clone", older)
     run = playbook("-e", f"log_instance_name={another}", "-e", f"log_instance_state={state}")
     assert run.status != 0
     assert f"There is a container {another} that was not made from here" in run.message()
     assert run.recap("changed") == 0
     assert inspect(another)["Id"] == identity
+
+
+def test_container_of_an_older_version_is_named_and_can_be_removed(another: str, older: str) -> None:
+    identity = docker("create", f"--name={another}", f"--label=counter-platform.state={STATE}", older)
+    run = playbook("-e", f"log_instance_name={another}")
+    assert run.status != 0
+    assert f"The container {another} was made by an older version of this project and has no SSH" in run.message()
+    assert f"`docker rm --force --volumes {another}`" in run.message()
+    assert run.recap("changed") == 0
+    assert inspect(another)["Id"] == identity
+
+    before = inspect()["Id"]
+    absent = ["-e", f"log_instance_name={another}", "-e", "log_instance_state=absent"]
+    assert playbook(*absent, "--check").recap("changed") == 1
+    assert docker("ps", "--all", "--quiet", f"--filter=name={another}")
+    assert playbook(*absent).recap("changed") == 1
+    assert docker("ps", "--all", "--quiet", f"--filter=name={another}") == ""
+    # And nothing else is.
+    assert inspect()["Id"] == before
 
 
 def test_without_the_clusters_network_it_says_what_to_do(another: str) -> None:
@@ -134,22 +225,10 @@ def test_without_the_clusters_network_it_says_what_to_do(another: str) -> None:
     assert run.status != 0
     assert "There is no docker network counter-nowhere" in run.message()
     assert "playbooks/cluster.yml" in run.message()
-    assert docker("ps", "--all", "--quiet", f"--filter=name={another}") == ""
-    # Before the first run there is no network either, and check mode says what would come.
-    check = playbook(*nowhere, "--check")
+    # Before the first run there is neither a network nor an image, and check mode says what would come.
+    check = playbook(*nowhere, *UNMADE, "--check")
     assert check.status == 0, check.output
-    assert check.recap("changed") == 1
-    assert f"{another} would be started from" in check.message()
-
-
-def test_removing_one_leaves_the_other(another: str) -> None:
-    before = inspect()
-    docker("create", f"--name={another}", f"--label=counter-platform.state={STATE}", before["Config"]["Image"])
-    absent = ["-e", f"log_instance_name={another}", "-e", "log_instance_state=absent"]
-    assert playbook(*absent, "--check").recap("changed") == 1
-    assert docker("ps", "--all", "--quiet", f"--filter=name={another}")
-    assert playbook(*absent).recap("changed") == 1
+    # The rootfs, the image and the container.
+    assert check.recap("changed") == 3
+    assert f"{another} would be started from counter-platform/log-machine:" in check.message()
     assert docker("ps", "--all", "--quiet", f"--filter=name={another}") == ""
-    assert playbook(*absent).recap("changed") == 0
-    assert inspect()["Id"] == before["Id"]
-    assert before["Config"]["Labels"]["counter-platform.state"] == STATE

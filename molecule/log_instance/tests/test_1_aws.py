@@ -3,83 +3,65 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from concurrent.futures import Future
 
 import pytest
-from lib.aws import REGION, STATE_BUCKET, Aws, aws
-from lib.command import Run, execute
-from lib.terraform import INPUTS, provider_mirror, require_provider
+from lib.log_instance import Instance, Made
+from lib.paths import CACHE
 
 
-def playbook(api: Aws, *arguments: str) -> Run:
-    """Run the playbook of production on the API."""
-    mirror = provider_mirror()
-    values = {
-        "platform_environment": "molecule",
-        "log_instance_client_cidrs": INPUTS["client_cidrs"],
-        "log_instance_ssh_cidrs": ["203.0.113.4/32"],
-        "log_instance_public_key": INPUTS["public_key"],
-        "log_instance_dns_names": ["logs.example.com"],
-        "log_instance_backend": {
-            "bucket": STATE_BUCKET, "key": "role.tfstate", "region": REGION, "use_path_style": "true",
-        },
-        "log_instance_inputs": {"data_volume_gib": 2, "final_snapshot": False, "tags": {"Team": "observability"}},
-        "log_instance_provider_mirrors": [str(mirror)] if mirror else [],
-    }  # fmt: skip
-    command = ["ansible-playbook", "-i", "inventories/production", "molecule/log_instance/aws.yml"]
-    return execute(*command, "-e", json.dumps(values), *arguments, environment=api.environment)
+def test_check_mode_says_what_is_made_and_the_plays_that_follow_get_it(
+    instance: Instance, making: Future[Made]
+) -> None:
+    run = making.result()
+    assert (run.promised.status, run.promised.recap("changed")) == (0, 1), run.promised.output
+    assert "aws_instance.log_host" in run.promised.output
+    assert "host logs is" not in run.promised.output
+    assert run.before == []
 
-
-def instances(api: Aws) -> list[dict[str, object]]:
-    """Return the instances that run."""
-    filters = [{"Name": "instance-state-name", "Values": ["running"]}]
-    found = api.client("ec2").describe_instances(Filters=filters)["Reservations"]
-    return [instance for reservation in found for instance in reservation["Instances"]]
-
-
-@pytest.fixture(autouse=True)
-def provider() -> None:
-    """Terraform and its provider, which no package mirror has."""
-    require_provider()
-
-
-def promise_and_make(api: Aws) -> str:
-    """Run in check mode and then for real, compare the two, and return the address of the instance."""
-    promised = playbook(api, "--check", "--diff")
-    assert (promised.status, promised.recap("changed")) == (0, 1), promised.output
-    assert "aws_instance.log_host" in promised.output
-    assert "host logs is" not in promised.output
-    assert not instances(api)
-
-    made = playbook(api)
-    assert (made.status, made.recap("changed")) == (0, 1), made.output
-    (instance,) = instances(api)
+    assert (run.made.status, run.made.recap("changed")) == (0, 1), run.made.output
+    (running,) = instance.running()
     device = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol"
-    address = str(instance["PublicIpAddress"])
-    assert f"host logs is ec2-user@{address} by ssh with {device}" in made.message()
-    assert f"names logs.example.com {address}; environment molecule" in made.message()
-    assert {"Key": "Team", "Value": "observability"} in instance["Tags"]  # type: ignore[operator]
-    return address
+    address = running["PublicIpAddress"]
+    assert f"host logs is ec2-user@{address} by ssh with {device}" in run.made.message()
+    assert f"names logs.example.com {address}; environment molecule-aws; SSH from 203.0.113.4/32" in run.made.message()
+    assert {"Key": "Team", "Value": "observability"} in running["Tags"]
 
 
-def test_check_mode_tells_what_is_made_and_the_plays_that_follow_get_it(tmp_path: Path) -> None:
-    with aws(tmp_path / "moto.log") as api:
-        promise_and_make(api)
+def test_without_an_instance_a_playbook_that_needs_it_says_so(making: Future[Made]) -> None:
+    run = making.result().missed
+    assert run.status != 0
+    assert "No host of the group log_hosts is in the inventory." in run.message()
+    assert run.recap("changed") == 0
+
+
+def test_networks_are_those_that_the_firewall_on_the_host_admits(instance: Instance, making: Future[Made]) -> None:
+    making.result()
+    rules = instance.api.client("ec2").describe_security_group_rules()["SecurityGroupRules"]
+    inward = {(rule["FromPort"], rule.get("CidrIpv4")) for rule in rules if not rule["IsEgress"]}
+    assert inward == {(443, "203.0.113.0/24"), (22, "203.0.113.4/32")}
+
+
+def test_state_is_locked_without_being_asked_to(instance: Instance, making: Future[Made]) -> None:
+    making.result()
+    settings = json.loads((CACHE / "terraform" / instance.inventory.name / "terraform.tfstate").read_text())
+    assert settings["backend"]["config"]["use_lockfile"] is True
 
 
 @pytest.mark.soak
-def test_second_run_changes_nothing_and_removal_removes_it_once(tmp_path: Path) -> None:
-    absent = ["-e", "log_instance_state=absent"]
-    with aws(tmp_path / "moto.log") as api:
-        address = promise_and_make(api)
-        for mode in (["--check"], []):
-            again = playbook(api, *mode)
-            assert (again.status, again.recap("changed")) == (0, 0), again.output
-            assert f"host logs is ec2-user@{address}" in again.message()
+def test_second_run_changes_nothing_and_removal_removes_it_once(instance: Instance, making: Future[Made]) -> None:
+    assert making.result().made.status == 0
+    (running,) = instance.running()
+    for mode in (["--check"], []):
+        again = instance.playbook(*mode)
+        assert (again.status, again.recap("changed")) == (0, 0), again.output
+        assert f"host logs is ec2-user@{running['PublicIpAddress']}" in again.message()
 
-        for mode, left in ((["--check"], 1), ([], 0)):
-            removed = playbook(api, *absent, *mode)
-            assert (removed.status, removed.recap("changed")) == (0, 1), removed.output
-            assert len(instances(api)) == left
-        gone = playbook(api, *absent)
-        assert (gone.status, gone.recap("changed")) == (0, 0), gone.output
+    # The inventory has found the host: the play on it has nothing to do, and does not fail.
+    absent = ["-e", "log_instance_state=absent"]
+    for mode, left in ((["--check"], 1), ([], 0)):
+        removed = instance.playbook(*absent, *mode, path="playbooks/logs.yml")
+        assert (removed.status, removed.recap("changed")) == (0, 1), removed.output
+        assert len(instance.running()) == left
+    gone = instance.playbook(*absent, path="playbooks/logs.yml")
+    assert (gone.status, gone.recap("changed")) == (0, 0), gone.output

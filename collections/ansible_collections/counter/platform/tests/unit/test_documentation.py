@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -51,22 +49,3 @@ def test_examples_give_what_is_required_and_nothing_unknown(path: Path) -> None:
         assert set(given) <= set(spec)
         assert {name for name, option in spec.items() if option.get("required")} <= set(given)
     assert all(value["returned"] and value["type"] for value in texts["RETURN"].values())
-
-
-def test_connection_has_every_option_of_the_one_that_it_extends() -> None:
-    def options(plugin: str) -> set[str]:
-        spec = importlib.util.find_spec(f"ansible_collections.{plugin}")
-        assert spec is not None
-        assert spec.origin is not None
-        tree = ast.parse(Path(spec.origin).read_text())
-        (text,) = (
-            node.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTATION"
-        )
-        return set(yaml.safe_load(ast.literal_eval(text))["options"])
-
-    # The other one's code asks for each of them, and would end at one that is unknown.
-    extended = options("community.docker.plugins.connection.docker")
-    assert extended
-    assert options("counter.platform.plugins.connection.sudo_docker") == extended
