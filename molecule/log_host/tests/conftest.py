@@ -1,16 +1,16 @@
-"""The machines of the scenario, and something for nginx to pass requests to."""
+"""The machines of the scenario, the stores on them, and something for nginx to pass requests to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from lib.loki import ARCHIVE, LogHost
+from lib.logs import LogHost, needs_loki
 from lib.wait import wait_for
 
-# Answers every request with what it got. It is no Loki: it shows what nginx lets through, and how.
+# Answers every request with what it got. It is no log store: it shows what nginx lets through, and how.
 BACKEND = """
-import http.server, json
+import http.server, json, sys
 
 class Echo(http.server.BaseHTTPRequestHandler):
     def answer(self):
@@ -24,7 +24,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST = answer
 
-http.server.ThreadingHTTPServer(("127.0.0.1", 3100), Echo).serve_forever()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
 """
 
 
@@ -40,42 +40,53 @@ def other() -> LogHost:
     return LogHost("counter-logs-trixie")
 
 
-@pytest.fixture(scope="module")
-def backend(machine: LogHost) -> Iterator[None]:
-    """A server that stands where Loki would listen, and answers with what nginx passed on."""
-    if ARCHIVE:
-        machine.run("systemctl", "stop", "loki")
-    machine.run("systemd-run", "--unit=backend", "python3", "-c", BACKEND)
+@pytest.fixture(scope="module", params=["loki", "victorialogs"])
+def backend(request: pytest.FixtureRequest, machine: LogHost) -> Iterator[None]:
+    """The proxy of a store, and in the store's place a server that answers with what nginx passed on.
+
+    That of Loki needs no Loki. The one that the role ran with comes last, and stays.
+    """
+    machine.store = request.param
+    played = machine.role(parts=["host", "proxy"])
+    assert played.status == 0, played.output
+    machine.run("systemctl", "restart", "nginx")
+    machine.run("systemctl", "stop", "log-store")
+    machine.run("systemd-run", "--unit=backend", "python3", "-c", BACKEND, str(machine.ports[machine.store]))
     wait_for("the backend", machine.is_ready, 20)
     yield
     machine.run("systemctl", "stop", "backend")
-    if ARCHIVE:
-        machine.run("systemctl", "start", "loki")
+    machine.run("systemctl", "start", "log-store")
+    if machine.store == "victorialogs":
         machine.wait_ready()
 
 
+@pytest.fixture(scope="module", params=["victorialogs", pytest.param("loki", marks=needs_loki)])
+def store(request: pytest.FixtureRequest, machine: LogHost) -> LogHost:
+    """The machine with each of the stores in turn."""
+    if machine.store != request.param:
+        machine.store = request.param
+        played = machine.role()
+        assert played.status == 0, played.output
+    return machine
+
+
 @pytest.fixture(scope="session")
-def small_disk(machine: LogHost, other: LogHost) -> Iterator[tuple[LogHost, str]]:
-    """A machine whose data has a small disk of its own, and that disk. With Loki the other one: the first has data."""
-    host = other if ARCHIVE else machine
-    host.run("truncate", "--size=400M", "/srv/disk")
-    device = host.run("losetup", "--find", "--show", "/srv/disk")
-    # On a host that has its disk from the first run on, it starts when the disk is there.
-    host.run("systemctl", "stop", "loki-disk-guard", check=False)
+def small_disk(other: LogHost) -> Iterator[tuple[LogHost, str]]:
+    """The other machine as a log host whose data has a small disk of its own, and that disk."""
+    other.run("truncate", "--size=400M", "/srv/disk")
+    device = other.run("losetup", "--find", "--show", "/srv/disk")
     try:
-        run = host.role(
-            "-e", f"log_host_data_device={device}", parts=None if ARCHIVE else ["host", "data", "disk_guard"]
-        )
-        assert run.status == 0, run.output
-        mounted = host.run("findmnt", "--noheadings", "--output=SOURCE,FSTYPE", "/var/lib/loki")
+        played = other.role("-e", f"log_host_data_device={device}")
+        assert played.status == 0, played.output
+        mounted = other.run("findmnt", "--noheadings", "--output=SOURCE,FSTYPE", "/var/lib/log-store")
         assert mounted.split() == [device, "ext4"]
-        yield host, device
+        yield other, device
     finally:
-        host.run("systemctl", "stop", "loki", "loki-disk-guard", check=False)
-        host.run("umount", "/var/lib/loki", check=False)
-        host.run("losetup", "--detach", device)
-        host.run("rm", "/srv/disk")
-        # Loki's unit requires what is mounted there, and would go on to require the disk that is gone.
-        host.run("sed", "--in-place", "/ .var.lib.loki /d", "/etc/fstab")
-        host.run("systemctl", "daemon-reload")
-        host.run("systemctl", "start", "loki-disk-guard")
+        other.run("systemctl", "stop", "log-store", "log-disk-guard", check=False)
+        other.run("umount", "/var/lib/log-store", check=False)
+        other.run("losetup", "--detach", device)
+        other.run("rm", "/srv/disk")
+        # The unit requires what is mounted there, and would go on to require the disk that is gone.
+        other.run("sed", "--in-place", "/ .var.lib.log-store /d", "/etc/fstab")
+        other.run("systemctl", "daemon-reload")
+        other.run("systemctl", "start", "log-disk-guard")

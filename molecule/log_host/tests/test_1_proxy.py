@@ -1,112 +1,190 @@
 """What nginx and the firewall let through, to whom, and whose lines it is about.
 
-Behind nginx is a server that answers with what it got, in the place of Loki.
+Behind nginx is a server that answers with what it got, in the place of each store in turn.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import socket
 import ssl
 from typing import Any
 
 import pytest
-from lib.loki import LogHost, label
+from lib.logs import LogHost
+from lib.wait import wait_for
 
-pytestmark = pytest.mark.usefixtures("backend")
-
+PUSHING = {
+    "victorialogs": {
+        "/v1/logs": "/insert/opentelemetry/v1/logs",
+        "/loki/api/v1/push": "/insert/loki/api/v1/push",
+    },
+    "loki": {"/v1/logs": "/otlp/v1/logs", "/loki/api/v1/push": "/loki/api/v1/push"},
+}
+QUERYING = {
+    "victorialogs": [
+        "/select/vmui",
+        "/select/vmui/",
+        "/select/vmui/assets/index-I_gKSIT2.css",
+        "/select/buildinfo",
+        "/select/logsql/query?query=%2A",
+        "/select/logsql/tail?query=%2A",
+        "/select/logsql/hits",
+        "/select/logsql/field_names",
+        "/select/logsql/stream_field_values",
+        "/select/logsql/stats_query_range",
+    ],
+    "loki": [
+        "/loki/api/v1/query_range?query=%7B%7D",
+        "/loki/api/v1/labels",
+        "/loki/api/v1/label/job/values?since=1h&x=%2F",
+        "/loki/api/v1/index/stats",
+    ],
+}
+HEALTH = {"victorialogs": "/health", "loki": "/ready"}
 CLOSED = [
     "/",
-    "/flush",
-    "/ingester/shutdown",
-    "/ingester/prepare_shutdown",
+    "/ready/",
+    "/metrics",
+    "/flags",
     "/config",
     "/services",
-    "/metrics",
     "/debug/pprof/",
     "/debug/pprof/heap",
+    "/flush",
+    "/ingester/shutdown",
     "/loki/api/v1/delete",
     "/loki/api/v1/rules",
     "/loki/api/v1/push/",
     "/loki/api/v1/push/../../../../flush",
     "/loki/api/v1/label/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/flush",
     "/loki/api/v1/label/x%2f..%2f..%2f..%2f..%2f..%2fflush/values",
-    "//flush",
-    "/ready/../flush",
+    "/internal/force_flush",
+    "/internal/partition/list",
+    "/internal/select/query",
+    "/delete/run_task",
+    "/insert/jsonline",
+    "/insert/loki/api/v1/push",
+    "/insert/opentelemetry/v1/logs",
+    "/select/tenant_ids",
+    "/select/vmalert/api/v1/rules",
+    "/select/vmui/%2e%2e/%2e%2e/metrics",
+    "/select/vmui/..%2f..%2fmetrics",
+    "/select/logsql/../../metrics",
+    "/select/logsql/query/",
+    "//metrics",
+    "/ready/../metrics",
+    "/health",
+    "/otlp/v1/logs",
 ]
+# Who gets what: the rows are those who ask, the columns what for.
+ACCESS: dict[tuple[str | None, str | None], dict[str, int]] = {
+    (None, None): {"push": 401, "query": 401, "ready": 401, "closed": 404},
+    ("collector", "wrong"): {"push": 401, "query": 401, "ready": 401, "closed": 404},
+    ("reader", "wrong"): {"push": 401, "query": 401, "ready": 401, "closed": 404},
+    ("nobody", "wrong"): {"push": 401, "query": 401, "ready": 401, "closed": 404},
+    ("collector", None): {"push": 200, "query": 401, "ready": 200, "closed": 404},
+    ("reader", None): {"push": 401, "query": 200, "ready": 200, "closed": 404},
+}
 
 
-def passed_on(machine: LogHost, method: str, path: str, login: str, **sent: Any) -> dict[str, Any]:
+def paths(machine: LogHost, what: str) -> list[str]:
+    """Return the paths of a column of the table."""
+    return {
+        "push": list(PUSHING[machine.store]),
+        "query": QUERYING[machine.store],
+        "ready": ["/ready"],
+        "closed": CLOSED,
+    }[what]
+
+
+def test_every_cell_of_the_access_table(backend: None, machine: LogHost) -> None:
+    wrong = []
+    for (user, password), row in ACCESS.items():
+        for what, expected in row.items():
+            # More wrong passwords at once are what another test is about.
+            for path in paths(machine, what)[: 1 if password else None]:
+                status, body = machine.logs.request(
+                    "POST" if what == "push" else "GET", path, user, password=password, body=b"x"
+                )
+                # nginx itself answers a path that leads out of its root by 400.
+                if status != expected and (what, status) != ("closed", 400):
+                    wrong.append(f"{user} with {password or 'the right password'}, {path}: {status}, not {expected}")
+                assert status == 200 or "headers" not in body
+    assert not wrong, "\n".join(wrong)
+
+
+def passed_on(machine: LogHost, method: str, path: str, user: str, **sent: Any) -> dict[str, Any]:
     """Send a request that nginx has to let through, and return what came out behind it."""
-    status, body = machine.loki.request(method, path, login, **sent)
+    status, body = machine.logs.request(method, path, user, **sent)
     assert status == 200, body
     got: dict[str, Any] = json.loads(body)
     return got
 
 
-def test_push_and_query_pass_unchanged_but_for_the_login(machine: LogHost) -> None:
-    pushed = passed_on(machine, "POST", "/loki/api/v1/push", "promtail", body=b"lines")
-    assert (pushed["method"], pushed["path"], pushed["body"]) == ("POST", "/loki/api/v1/push", "lines")
-    asked = passed_on(machine, "GET", "/loki/api/v1/label/job/values?since=1h&x=%2F", "reader")
-    assert (asked["method"], asked["path"]) == ("GET", "/loki/api/v1/label/job/values?since=1h&x=%2F")
-    for got in (pushed, asked):
-        assert got["headers"]["X-Scope-OrgID"] == "counter"
-        assert "Authorization" not in got["headers"]
+def test_each_path_is_passed_to_the_stores_own(backend: None, machine: LogHost) -> None:
+    for path, behind in PUSHING[machine.store].items():
+        got = passed_on(machine, "POST", f"{path}?_stream_fields=pod", "collector", body=b"lines")
+        # The query is the client's, and would decide what streams are made of.
+        assert (got["method"], got["path"], got["body"]) == ("POST", behind, "lines")
+        fields = "namespace,app,container,level" if path == "/v1/logs" else None
+        assert got["headers"].get("VL-Stream-Fields") == fields
+    for path in QUERYING[machine.store]:
+        got = passed_on(machine, "GET", path, "reader")
+        assert (got["method"], got["path"]) == ("GET", path)
+    assert passed_on(machine, "GET", "/ready", "collector")["path"] == HEALTH[machine.store]
 
 
-@pytest.mark.parametrize(
-    ("login", "password"),
-    [(None, None), ("promtail", "wrong"), ("reader", "wrong"), ("nobody", "wrong"), ("", "wrong")],
-)
-def test_without_a_login_nothing_is_to_be_had(machine: LogHost, login: str | None, password: str | None) -> None:
-    for method, path in (("POST", "/loki/api/v1/push"), ("GET", "/loki/api/v1/labels"), ("GET", "/ready")):
-        status, body = machine.loki.request(method, path, login, password=password)
-        assert status == 401, path
-        assert "Loki" not in body
+def test_tenant_and_streams_are_not_for_the_client_to_choose(backend: None, machine: LogHost) -> None:
+    claims = {
+        "X-Scope-OrgID": "2", "AccountID": "2", "ProjectID": "2", "VL-Stream-Fields": "pod", "VL-Extra-Fields": "app=x",
+        "Content-Type": "application/json", "Content-Encoding": "gzip",
+    }  # fmt: skip
+    pushed = [passed_on(machine, "POST", path, "collector", headers=claims) for path in PUSHING[machine.store]]
+    queried = [passed_on(machine, "GET", path, "reader", headers=claims) for path in QUERYING[machine.store]]
+    for got in (*pushed, *queried):
+        headers = got["headers"]
+        assert [headers[name] for name in ("X-Scope-OrgID", "AccountID", "ProjectID")] == ["1", "1", "0"]
+        assert headers.get("VL-Stream-Fields") != "pod"
+        assert not {"VL-Extra-Fields", "Authorization"} & set(headers)
+        assert (headers["Content-Type"], headers["Content-Encoding"]) == ("application/json", "gzip")
 
 
-def test_a_login_may_do_its_own_thing_only(machine: LogHost) -> None:
-    assert machine.loki.push(["not for readers"], label(), user="reader") == 401
-    assert machine.loki.request("GET", "/loki/api/v1/labels", "promtail")[0] == 401
-    assert machine.loki.request("GET", "/loki/api/v1/labels", "reader")[0] == 200
+def test_guesses_are_limited_and_cost_nobody_else_anything(backend: None, machine: LogHost) -> None:
+    machine.run("systemctl", "restart", "nginx")
+    guesses = [machine.logs.request("GET", "/ready", "reader", password=f"guess {number}")[0] for number in range(40)]
+    # Twenty at once, and then one in two seconds.
+    assert guesses.count(401) in range(20, 30), guesses
+    assert guesses.count(401) + guesses.count(429) == len(guesses)
+    # From the same address, while guesses are refused.
+    for user in ("reader", "collector"):
+        assert [machine.logs.request("GET", "/ready", user)[0] for _ in range(20)] == [200] * 20
+    assert machine.logs.request("GET", "/ready")[0] == 401, "a browser asks without a password first"
 
 
-def test_whose_lines_it_is_about_is_not_for_the_client_to_say(machine: LogHost) -> None:
-    claim = {"X-Scope-OrgID": "somebody"}
-    for method, path, login in (("POST", "/loki/api/v1/push", "promtail"), ("GET", "/loki/api/v1/labels", "reader")):
-        assert passed_on(machine, method, path, login, headers=claim)["headers"]["X-Scope-OrgID"] == "counter"
-
-
-@pytest.mark.parametrize("path", CLOSED)
-def test_other_paths_are_not_there(machine: LogHost, path: str) -> None:
-    loki = machine.loki
-    for method, login in itertools.product(("GET", "POST"), ("reader", "promtail")):
-        assert loki.request(method, path, login)[0] in (404, 400), f"{method} by {login}"
-
-
-def test_more_at_once_than_the_burst_is_refused(machine: LogHost) -> None:
-    assert machine.loki.request("POST", "/loki/api/v1/push", "promtail", body=b"x" * (8 * 2**20 + 1))[0] == 413
+def test_more_at_once_than_the_burst_is_refused(backend: None, machine: LogHost) -> None:
+    for path in PUSHING[machine.store]:
+        assert machine.logs.request("POST", path, "collector", body=b"x" * (8 * 2**20 + 1))[0] == 413
 
 
 def test_plain_http_is_refused(machine: LogHost) -> None:
-    with socket.create_connection((machine.loki.address, 443), 5) as connection:
-        connection.sendall(b"GET /ready HTTP/1.1\r\nHost: loki\r\nConnection: close\r\n\r\n")
+    with socket.create_connection((machine.logs.address, 443), 5) as connection:
+        connection.sendall(b"GET /ready HTTP/1.1\r\nHost: logs\r\nConnection: close\r\n\r\n")
         assert b" 400 " in connection.recv(100)
 
 
 def test_certificate_is_of_the_environments_ca_and_tls_is_not_old(machine: LogHost) -> None:
-    context = ssl.create_default_context(cafile=str(machine.loki.secrets / "ca.crt"))
+    context = ssl.create_default_context(cafile=str(machine.secrets / "ca.crt"))
     with (
-        socket.create_connection((machine.loki.address, 443), 5) as connection,
+        socket.create_connection((machine.logs.address, 443), 5) as connection,
         context.wrap_socket(connection, server_hostname=machine.name) as secure,
     ):
         assert secure.version() == "TLSv1.3"
-    with socket.create_connection((machine.loki.address, 443), 5) as connection, pytest.raises(ssl.SSLError):
+    with socket.create_connection((machine.logs.address, 443), 5) as connection, pytest.raises(ssl.SSLError):
         ssl.create_default_context().wrap_socket(connection, server_hostname=machine.name)
-    old = ssl.create_default_context(cafile=str(machine.loki.secrets / "ca.crt"))
+    old = ssl.create_default_context(cafile=str(machine.secrets / "ca.crt"))
     old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    with socket.create_connection((machine.loki.address, 443), 5) as connection, pytest.raises(ssl.SSLError):
+    with socket.create_connection((machine.logs.address, 443), 5) as connection, pytest.raises(ssl.SSLError):
         old.wrap_socket(connection, server_hostname=machine.name)
 
 
@@ -127,8 +205,15 @@ def test_another_host_reaches_443_and_nothing_else(machine: LogHost, other: LogH
     listen = "import socket, time; s = socket.create_server(('', 8000)); time.sleep(60)"
     machine.run("systemd-run", "--unit=listener", "python3", "-c", listen)
     try:
-        ports = list(map(str, [22, 80, 443, 3100, 8000]))
-        assert json.loads(machine.run("python3", "-c", REACH, "127.0.0.1", *ports)) == [443, 3100, 8000]
-        assert json.loads(other.run("python3", "-c", REACH, machine.loki.address, *ports)) == [443]
+        ports = list(map(str, [22, 80, 443, 9428, 8000]))
+        wait_for("the store", lambda: machine.is_ready(), 20)
+        assert json.loads(machine.run("python3", "-c", REACH, "127.0.0.1", *ports)) == [443, 9428, 8000]
+        assert json.loads(other.run("python3", "-c", REACH, machine.logs.address, *ports)) == [443]
     finally:
         machine.run("systemctl", "stop", "listener")
+
+
+def test_firewall_came_before_the_proxy(machine: LogHost) -> None:
+    since = machine.run("systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", "nftables", "nginx")
+    firewall, proxy = map(int, since.split())
+    assert 0 < firewall < proxy

@@ -1,13 +1,15 @@
-"""Loki as a client sees it, behind TLS and a password, and the log hosts of its scenario."""
+"""A log host as a client sees it, behind TLS and a password, and the machines of its scenario."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import pytest
@@ -37,18 +39,20 @@ def selector(labels: Labels) -> str:
 
 
 @dataclass(frozen=True)
-class Loki:
-    """One Loki host.
+class Logs:
+    """A log host.
 
     Attributes:
         name: the name in its certificate.
         address: where it is.
         secrets: the environment's folder with the CA and a password for each user.
+        store: which log store it runs, victorialogs or loki.
     """
 
     name: str
     address: str
     secrets: Path
+    store: str = "victorialogs"
 
     def password(self, user: str) -> str:
         """Return the password of a user."""
@@ -97,7 +101,7 @@ class Loki:
         labels: Labels,
         *,
         age: float = 0,
-        user: str | None = "promtail",
+        user: str | None = "collector",
         headers: Headers | None = None,
     ) -> int:
         """Push lines that are ``age`` seconds old, each a nanosecond after the one before; return the status."""
@@ -107,8 +111,38 @@ class Loki:
         given = {"Content-Type": "application/json", **(headers or {})}
         return self.request("POST", "/loki/api/v1/push", user, body=body, headers=given)[0]
 
-    def lines(self, selector: str, *, hours: float = 1, headers: Headers | None = None) -> list[str]:
+    def push_otlp(self, lines: list[str], resource: Labels, *, fields: Labels | None = None) -> int:
+        """Push lines by OTLP, in its JSON form, with attributes of their resource and of each line; return the status.
+
+        Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp.
+        """
+
+        def attributes(values: Labels) -> list[dict[str, Any]]:
+            return [{"key": key, "value": {"stringValue": value}} for key, value in values.items()]
+
+        records = [
+            {
+                "timeUnixNano": str(time.time_ns() + number),
+                "body": {"stringValue": line},
+                "attributes": attributes(fields or {}),
+            }
+            for number, line in enumerate(lines)
+        ]
+        scope = {"scopeLogs": [{"logRecords": records}]}
+        body = json.dumps({"resourceLogs": [{"resource": {"attributes": attributes(resource)}, **scope}]}).encode()
+        return self.request("POST", "/v1/logs", "collector", body=body, headers={"Content-Type": "application/json"})[0]
+
+    def records(self, selector: str, *, hours: float = 1) -> list[dict[str, str]]:
+        """Return the fields of all lines of the last hours that a selector finds in VictoriaLogs, the oldest first."""
+        query = {"query": f"{selector} | sort by (_time)", "start": f"{hours:g}h"}
+        status, body = self.request("GET", f"/select/logsql/query?{urlencode(query)}", "reader")
+        assert status == 200, f"{status} {body}"
+        return [json.loads(line) for line in body.splitlines()]
+
+    def lines(self, selector: str, *, hours: float = 1) -> list[str]:
         """Return all lines of the last hours that a selector finds, the oldest first."""
+        if self.store == "victorialogs":
+            return [record["_msg"] for record in self.records(selector, hours=hours)]
         query = {
             "query": selector,
             "start": str(time.time_ns() - round(hours * 3600e9)),
@@ -116,45 +150,80 @@ class Loki:
             "limit": "5000",
             "direction": "forward",
         }
-        status, body = self.request("GET", f"/loki/api/v1/query_range?{urlencode(query)}", "reader", headers=headers)
+        status, body = self.request("GET", f"/loki/api/v1/query_range?{urlencode(query)}", "reader")
         assert status == 200, f"{status} {body}"
         found = [value for stream in json.loads(body)["data"]["result"] for value in stream["values"]]
         return [line for _, line in sorted(found, key=lambda value: int(value[0]))]
 
+    def wait_lines(self, selector: str, expected: list[str], *, hours: float = 1) -> None:
+        """Return when a selector finds just these lines: VictoriaLogs finds a line some time after it took it."""
+        seen: list[str] = []
+
+        def found() -> bool:
+            seen[:] = self.lines(selector, hours=hours)
+            return seen == expected
+
+        try:
+            wait_for("the lines", found, 15)
+        except TimeoutError:
+            assert seen == expected
+
 
 class LogHost:
-    """A machine of the scenario, and what the role makes of it."""
+    """A machine of the scenario, and what the role makes of it.
 
-    secrets = ROOT / ".state/log-host/loki"
+    Attributes:
+        name: the machine's name.
+        store: the log store that it runs.
+    """
+
+    secrets = ROOT / ".state/log-host/logs"
+    ports: ClassVar[dict[str, int]] = {"victorialogs": 9428, "loki": 3100}
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.store = "victorialogs"
 
     @property
-    def loki(self) -> Loki:
-        """The machine's Loki; its address may be another after a restart."""
+    def logs(self) -> Logs:
+        """The log host as its clients see it; its address may be another after a restart."""
         address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", self.name)
-        return Loki(self.name, address, self.secrets)
+        return Logs(self.name, address, self.secrets, self.store)
+
+    @property
+    def data(self) -> str:
+        """The folder of the store's data."""
+        return f"/var/lib/log-store/{self.store}"
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command on the machine and return what it prints."""
         return docker("exec", self.name, *command, check=check)
 
-    def play(self, playbook: str, *arguments: str) -> Run:
-        """Run a playbook for this machine, as the scenario does."""
+    def command(self, playbook: str, *arguments: str) -> list[str]:
+        """Return what runs a playbook for this machine and its store, as the scenario does."""
         inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-        chosen = ["-e", f"log_machine={self.name}", "--limit", self.name]
-        return execute("ansible-playbook", "-i", inventory, playbook, *chosen, *arguments)
+        values = {"log_machine": self.name, "log_host_store": self.store}
+        if ARCHIVE:
+            values["log_host_loki_archive"] = ARCHIVE
+            checksum = hashlib.sha256(Path(ARCHIVE).read_bytes()).hexdigest()
+            values["log_host_loki_archive_checksum"] = f"sha256:{checksum}"
+        chosen = ["-e", json.dumps(values), "--limit", self.name]
+        return ["ansible-playbook", "-i", inventory, playbook, *chosen, *arguments]
 
-    def own_port(self, path: str, tenant: str = "counter") -> str:
-        """Return what Loki answers on its own port, which the machine alone reaches."""
-        request = f"u.Request('http://127.0.0.1:3100{path}', headers={{'X-Scope-OrgID': '{tenant}'}})"
-        return self.run("python3", "-c", f"import urllib.request as u; print(u.urlopen({request}).read().decode())")
+    def play(self, playbook: str, *arguments: str) -> Run:
+        """Run a playbook for this machine and its store."""
+        return execute(*self.command(playbook, *arguments))
 
     def role(self, *arguments: str, parts: list[str] | None = None) -> Run:
         """Run the role, or no more than the parts that are named."""
         chosen = ["-e", json.dumps({"parts": parts})] if parts else []
         return self.play("molecule/log_host/converge.yml", *chosen, *arguments)
+
+    def own_port(self, path: str, tenant: str = "1") -> str:
+        """Return what the store answers on its own port, which the machine alone reaches."""
+        url = f"http://127.0.0.1:{self.ports[self.store]}{path}"
+        request = f"u.Request('{url}', headers={{'X-Scope-OrgID': '{tenant}', 'AccountID': '{tenant}'}})"
+        return self.run("python3", "-c", f"import urllib.request as u; print(u.urlopen({request}).read().decode())")
 
     def rights(self, unit: str) -> tuple[bool, int, str]:
         """Return of a unit's process whether it is root, its capabilities, and whether it may get no more."""
@@ -164,12 +233,12 @@ class LogHost:
         return int(fields["Uid"].split()[0]) == 0, int(fields["CapEff"], 16), fields["NoNewPrivs"]
 
     def is_ready(self) -> bool:
-        """Return whether Loki answers a client."""
+        """Return whether the store answers a client."""
         try:
-            return self.loki.request("GET", "/ready", "reader")[0] == 200
+            return self.logs.request("GET", "/ready", "reader")[0] == 200
         except OSError:
             return False
 
     def wait_ready(self) -> None:
-        """Return when Loki answers a client."""
-        wait_for(f"Loki on {self.name}", self.is_ready, 90)
+        """Return when the store answers a client."""
+        wait_for(f"the log store on {self.name}", self.is_ready, 90)
