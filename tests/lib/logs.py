@@ -38,6 +38,39 @@ def selector(labels: Labels) -> str:
     return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
 
 
+def otlp_field(number: int, content: bytes) -> bytes:
+    """Return a field of a protobuf message that has a length: a string, or a message.
+
+    Source: https://protobuf.dev/programming-guides/encoding/.
+    """
+    size, written = len(content), bytearray([number << 3 | 2])
+    while size > 0x7F:
+        written.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes(written) + bytes([size]) + content
+
+
+def otlp_attributes(number: int, values: Labels) -> bytes:
+    """Return attributes as a repeated field of OTLP's messages.
+
+    Source: https://github.com/open-telemetry/opentelemetry-proto, common/v1/common.proto.
+    """
+    pairs = (
+        otlp_field(1, key.encode()) + otlp_field(2, otlp_field(1, value.encode())) for key, value in values.items()
+    )
+    return b"".join(otlp_field(number, pair) for pair in pairs)
+
+
+def otlp_record(nanoseconds: int, line: str, fields: Labels) -> bytes:
+    """Return a LogRecord, as a field of ScopeLogs.
+
+    Source: https://github.com/open-telemetry/opentelemetry-proto, logs/v1/logs.proto.
+    """
+    # Field 1 has 8 bytes and no length.
+    moment = bytes([1 << 3 | 1]) + nanoseconds.to_bytes(8, "little")
+    return otlp_field(2, moment + otlp_field(5, otlp_field(1, line.encode())) + otlp_attributes(6, fields))
+
+
 @dataclass(frozen=True)
 class Logs:
     """A log host.
@@ -112,25 +145,11 @@ class Logs:
         return self.request("POST", "/loki/api/v1/push", user, body=body, headers=given)[0]
 
     def push_otlp(self, lines: list[str], resource: Labels, *, fields: Labels | None = None) -> int:
-        """Push lines by OTLP, in its JSON form, with attributes of their resource and of each line; return the status.
-
-        Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp.
-        """
-
-        def attributes(values: Labels) -> list[dict[str, Any]]:
-            return [{"key": key, "value": {"stringValue": value}} for key, value in values.items()]
-
-        records = [
-            {
-                "timeUnixNano": str(time.time_ns() + number),
-                "body": {"stringValue": line},
-                "attributes": attributes(fields or {}),
-            }
-            for number, line in enumerate(lines)
-        ]
-        scope = {"scopeLogs": [{"logRecords": records}]}
-        body = json.dumps({"resourceLogs": [{"resource": {"attributes": attributes(resource)}, **scope}]}).encode()
-        return self.request("POST", "/v1/logs", "collector", body=body, headers={"Content-Type": "application/json"})[0]
+        """Push lines by OTLP, with attributes of their resource and of each line; return the status."""
+        records = [otlp_record(time.time_ns() + number, line, fields or {}) for number, line in enumerate(lines)]
+        body = otlp_field(1, otlp_field(1, otlp_attributes(1, resource)) + otlp_field(2, b"".join(records)))
+        headers = {"Content-Type": "application/x-protobuf"}
+        return self.request("POST", "/v1/logs", "collector", body=body, headers=headers)[0]
 
     def records(self, selector: str, *, hours: float = 1) -> list[dict[str, str]]:
         """Return the fields of all lines of the last hours that a selector finds in VictoriaLogs, the oldest first."""

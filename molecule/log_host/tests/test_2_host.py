@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import re
 import threading
 import zipfile
@@ -12,29 +13,33 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from lib.loki import ARCHIVE, LogHost, label
+from lib.logs import LogHost, label
 from lib.wait import wait_for
 
 SECRETS = LogHost.secrets
 
 
 def test_disk_guard_has_no_rights(machine: LogHost) -> None:
-    assert machine.rights("loki-disk-guard") == (False, 0, "1")
+    assert machine.rights("log-disk-guard") == (False, 0, "1")
 
 
 def test_files_are_for_those_who_need_them(machine: LogHost) -> None:
     expected = {
-        "/var/lib/loki": "700 loki",
-        "/etc/loki": "755 root",
-        "/etc/loki/tls": "700 root",
-        "/etc/loki/tls/server.key": "600 root",
-        "/etc/loki/push.htpasswd": "640 root",
-        "/etc/loki/query.htpasswd": "640 root",
+        "/var/lib/log-store": "700 log-store",
+        "/var/lib/log-store/victorialogs": "700 log-store",
+        "/etc/log-store": "755 root",
+        "/etc/log-store/tls": "700 root",
+        "/etc/log-store/tls/server.key": "600 root",
+        "/etc/log-store/environment": "600 root",
+        "/etc/log-store/credentials.conf": "600 root",
+        "/etc/log-store/push.htpasswd": "640 root",
+        "/etc/log-store/query.htpasswd": "640 root",
+        "/etc/log-store/any.htpasswd": "640 root",
     }
     found = machine.run("stat", "--format=%n %a %U", *expected).splitlines()
     assert dict(line.split(" ", 1) for line in found) == expected
     assert SECRETS.stat().st_mode & 0o777 == 0o700
-    private = {"ca.key", "server.key", "promtail-password", "reader-password"}
+    private = {"ca.key", "server.key", "collector-password", "reader-password"}
     public = {"ca.crt", "server.crt"}
     assert {path.name for path in SECRETS.iterdir()} == private | public
     assert all((SECRETS / name).stat().st_mode & 0o777 == 0o600 for name in private)
@@ -42,21 +47,23 @@ def test_files_are_for_those_who_need_them(machine: LogHost) -> None:
 
 def secrets_of(machine: LogHost) -> list[str]:
     """Return what nobody may print: passwords, their hashes, and what only the private keys have."""
-    secrets = [(SECRETS / f"{login}-password").read_text() for login in ("promtail", "reader")]
-    hashes = machine.run("cat", "/etc/loki/push.htpasswd", "/etc/loki/query.htpasswd").splitlines()
+    secrets = [(SECRETS / f"{user}-password").read_text() for user in ("collector", "reader")]
+    hashes = machine.run("cat", "/etc/log-store/push.htpasswd", "/etc/log-store/query.htpasswd").splitlines()
     secrets += [line.partition(":")[2] for line in hashes]
+    secrets += re.findall(r"Basic (\S+)\"", machine.run("cat", "/etc/log-store/credentials.conf"))
     secrets += [(SECRETS / f"{key}.key").read_text().splitlines()[1] for key in ("ca", "server")]
-    assert len(secrets) == 6
+    assert len(secrets) == 8
     assert all(len(secret) >= 32 for secret in secrets)
     return secrets
 
 
 def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
-    # Written anew, so that every task that knows a secret has something to tell.
-    machine.run("rm", "/etc/loki/push.htpasswd", "/etc/loki/query.htpasswd", "/etc/loki/tls/server.key")
-    played = machine.role("--diff", "-vvv", parts=["host", "secrets", "front", "restart"])
+    # Written anew, so that every task that knows a secret has something to report.
+    files = ["push.htpasswd", "query.htpasswd", "credentials.conf", "tls/server.key"]
+    machine.run("rm", *(f"/etc/log-store/{name}" for name in files))
+    played = machine.role("--diff", "-vvv", parts=["host", "secrets", "proxy"])
     assert played.status == 0, played.output
-    assert played.recap("changed", machine.name) >= 3, played.output
+    assert played.recap("changed", machine.name) == 3, played.output
     journal = machine.run("journalctl", "--no-pager", "--output=cat")
     for secret in secrets_of(machine):
         assert secret not in played.output
@@ -70,17 +77,31 @@ def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(small_disk: 
     played = host.role("--check", "--diff", *values)
     assert played.status == 0, played.output
     assert "+        client_max_body_size 9m;" in played.output
-    # One file, or with Loki two, and nothing else; what reads them follows from it.
-    assert played.recap("changed", host.name) == (2 if ARCHIVE else 1), played.output
+    # One file and nothing else; what reads it follows from it.
+    assert played.recap("changed", host.name) == 1, played.output
     assert host.run("cat", "/etc/nginx/nginx.conf") == before
 
 
+def test_missing_data_device_is_named_at_once(small_disk: tuple[LogHost, str]) -> None:
+    host, _ = small_disk
+    played = host.role("-e", "log_host_data_device=/dev/disk/by-id/none", parts=["host"])
+    assert played.status != 0
+    assert "log_host_data_device is '/dev/disk/by-id/none', and counter-logs-trixie has no such block device" in (
+        played.message()
+    )
+    assert played.seconds < 30
+    assert played.recap("changed", host.name) == 0
+    # A host whose disk is gone starts without it, after ten seconds.
+    options = host.run("findmnt", "--fstab", "--noheadings", "--output=OPTIONS", "/var/lib/log-store").split(",")
+    assert {"nofail", "x-systemd.device-timeout=10s"} <= set(options)
+
+
 def test_files_that_a_killed_run_left_unread_are_read_by_the_next(machine: LogHost) -> None:
-    machine.run("touch", "/usr/local/lib/loki/disk-guard", "/etc/nginx/nginx.conf")
+    machine.run("touch", "/usr/local/lib/log-store/log-disk-guard", "/etc/nginx/nginx.conf")
     played = machine.role(parts=["host", "restart"])
     assert played.status == 0, played.output
-    (restarted,) = re.findall(r"TASK \[log_host : Restart or reload them\] \*+\n((?:.+\n)+)", played.output)
-    assert re.findall(r"changed: .*item=(.*)\)", restarted) == ["loki-disk-guard", "nginx"]
+    (restarted,) = re.findall(r"TASK \[log_host : Restart or reload the services\] \*+\n((?:.+\n)+)", played.output)
+    assert re.findall(r"changed: .*item=(.*)\)", restarted) == ["log-disk-guard", "nginx"]
     assert played.recap("changed", machine.name) == 1, played.output
 
 
@@ -92,23 +113,44 @@ def test_backup_or_restore_without_a_file_is_refused(machine: LogHost, playbook:
     assert played.recap("changed", machine.name) == 0
 
 
-def alerts(machine: LogHost) -> str:
-    """Return what the guard has said at the priority alert."""
-    return machine.run("journalctl", "--unit=loki-disk-guard", "--priority=alert", "--no-pager", "--output=cat")
+def alerts(machine: LogHost) -> list[str]:
+    """Return what the guard has reported at the priority alert."""
+    journal = machine.run("journalctl", "--unit=log-disk-guard", "--priority=alert", "--no-pager", "--output=cat")
+    return journal.splitlines()
 
 
-@pytest.mark.usefixtures("backend")
-def test_full_disk_is_told_and_no_lines_are_taken(small_disk: tuple[LogHost, str]) -> None:
+# A file of 91 % of the disk; and as many empty files as inodes are left but for some.
+FILL_SPACE = """
+size=$(df --output=size --block-size=1M /var/lib/log-store | tail -n 1)
+used=$(df --output=used --block-size=1M /var/lib/log-store | tail -n 1)
+mkdir /var/lib/log-store/filler
+fallocate --length=$((size * 91 / 100 - used))M /var/lib/log-store/filler/file
+"""
+FILL_INODES = """
+total=$(df --output=itotal /var/lib/log-store | tail -n 1)
+mkdir /var/lib/log-store/filler
+cd /var/lib/log-store/filler
+seq $((total * 91 / 100)) | xargs touch
+"""
+
+
+@pytest.mark.parametrize(("fill", "what"), [(FILL_SPACE, "of its space"), (FILL_INODES, "of its inodes")])
+def test_full_disk_is_reported_and_no_lines_are_taken(small_disk: tuple[LogHost, str], fill: str, what: str) -> None:
     host, _ = small_disk
-    pushed, labels = {200, 204}, label()
-    assert host.loki.push(["before"], labels) in pushed
-    size, used = map(int, host.run("df", "--output=size,used", "--block-size=1M", "/var/lib/loki").split()[-2:])
-    host.run("fallocate", f"--length={round(size * 0.91) - used}M", "/var/lib/loki/filler")
-    wait_for("the alert", lambda: "no more lines are taken" in alerts(host), 20)
-    assert host.loki.push(["refused"], labels) == 503
-    assert host.loki.request("GET", "/loki/api/v1/labels", "reader")[0] == 200, "it can still be read"
-    host.run("rm", "/var/lib/loki/filler")
-    wait_for("lines to be taken", lambda: host.loki.push(["after"], labels) in pushed, 20)
+    labels = label()
+    reported = len(alerts(host))
+    assert host.logs.push(["before"], labels) == 204
+    host.run("sh", "-c", fill)
+    wait_for("the alert", lambda: len(alerts(host)) > reported, 20)
+    alert = alerts(host)[-1]
+    assert "no more lines are taken" in alert
+    (used,) = re.findall(rf"(\d+) % {what}", alert)
+    assert int(used) >= 90, alert
+    assert host.logs.push(["refused"], labels) == 503
+    assert host.logs.push_otlp(["refused"], labels) == 503
+    assert host.logs.lines(f'{{job="{labels["job"]}"}}') == ["before"], "it can still be read"
+    host.run("rm", "--recursive", "/var/lib/log-store/filler")
+    wait_for("lines to be taken", lambda: host.logs.push(["after"], labels) == 204, 20)
 
 
 def release(folder: Path, version: str) -> tuple[Path, str]:
@@ -132,26 +174,26 @@ def mirror(tmp_path: Path) -> Iterator[str]:
     thread.join()
 
 
-def test_program_of_an_archive_is_installed_below_its_release(machine: LogHost, mirror: str, tmp_path: Path) -> None:
+def test_lokis_program_is_installed_below_its_release(machine: LogHost, mirror: str, tmp_path: Path) -> None:
     def install(archive: str, checksum: str) -> tuple[int, str]:
-        given = ["-e", f"log_host_loki_archive={archive}", "-e", f"log_host_loki_archive_checksum={checksum}"]
-        played = machine.role(*given, parts=["program"])
+        given = {
+            "log_host_store": "loki",
+            "log_host_loki_archive": archive,
+            "log_host_loki_archive_checksum": checksum,
+        }
+        played = machine.role("-e", json.dumps(given), parts=["loki"])
         return played.status, played.message()
 
-    machine.run("rm", "--recursive", "--force", "/opt/loki/0.1.0", "/opt/loki/0.2.0")
+    machine.run("rm", "--recursive", "--force", "/opt/log-store/loki-0.1.0")
     file, checksum = release(tmp_path, "0.1.0")
     status, message = install(str(file), f"sha256:{'0' * 64}")
     assert status != 0
     assert "did not match" in message
-    assert machine.run("find", "/opt", "-path", "*/0.1.0*") == ""
-    status, message = install(str(file), checksum)
+    assert machine.run("find", "/opt", "-path", "*/loki-*") == ""
+    status, message = install(f"{mirror}/0.1.0/loki-linux-amd64.zip", checksum)
     assert status == 0, message
-    # Another release, from a URL, and the one before stays beside it.
-    _, checksum = release(tmp_path, "0.2.0")
-    status, message = install(f"{mirror}/0.2.0/loki-linux-amd64.zip", checksum)
-    assert status == 0, message
-    for version in ("0.1.0", "0.2.0"):
-        assert machine.run(f"/opt/loki/{version}/loki", "-version").startswith(f"loki, version {version}")
+    assert machine.run("/opt/log-store/loki-0.1.0/log-store", "-version").startswith("loki, version 0.1.0")
+    machine.run("rm", "--recursive", "/opt/log-store/loki-0.1.0", "/etc/log-store/loki.yml")
 
 
 @pytest.mark.soak
@@ -160,5 +202,5 @@ def test_other_debian_release(other: LogHost) -> None:
         played = other.role()
         assert played.status == 0, played.output
         assert (played.recap("changed", other.name) > 0) is changed, played.output
-    services = ["loki-disk-guard", "nginx", "nftables"]
-    assert other.run("systemctl", "is-active", *services).split() == ["active"] * 3
+    services = ["log-store", "log-disk-guard", "nginx", "nftables"]
+    assert other.run("systemctl", "is-active", *services).split() == ["active"] * 4
