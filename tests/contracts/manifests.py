@@ -29,6 +29,7 @@ Change = Callable[[Object], Object]
 
 APP = ROOT / "roles/counter_app"
 ADDONS = ROOT / "roles/cluster_addons"
+LOGGING = ROOT / "roles/logging"
 
 # What other roles set while they run, and what is generated.
 FACTS: dict[str, Any] = {
@@ -45,6 +46,18 @@ FACTS: dict[str, Any] = {
         }
     },
     "kind_cluster_gateway": "172.18.0.1",
+    "_logging_ca": "certificate",
+    "_logging_password": "generated as well",
+    "log_instance_address": "172.18.0.3",
+    "logging_api": {"resources": [{"endpoints": [{"addresses": ["172.18.0.2"]}], "ports": [{"port": 6443}]}]},
+    "logging_image": {
+        "results": [
+            {
+                "image": "counter-platform/collector:0123456789abcdef",
+                "loadable": {"image": "counter-platform/collector:0123456789abcdef"},
+            }
+        ]
+    },
 }
 
 
@@ -90,9 +103,9 @@ def render_role(environment: str, role: Path) -> list[Object]:
     return [entry for template in manifests_of(role) for entry in render(environment, template)]
 
 
-def with_fault(place: str, change: Change) -> list[Object]:
-    """Return the service's objects with a fault planted in one of them; ``place`` is its ``KIND/NAME``."""
-    objects = render_role("local", APP)
+def with_fault(place: str, change: Change, role: Path = APP) -> list[Object]:
+    """Return a role's objects with a fault planted in one of them; ``place`` is its ``KIND/NAME``."""
+    objects = render_role("local", role)
     sound = one(objects, *place.split("/"))
     faulty = change(sound)
     assert faulty != sound, f"no fault was planted in {place}"
@@ -472,3 +485,86 @@ def check_policies(objects: list[Object]) -> None:
     for name, (selected, direction, rules) in wanted.items():
         expected = {"podSelector": {"matchLabels": selected}, "policyTypes": [direction.title()], direction: rules}
         assert one(objects, "NetworkPolicy", name)["spec"] == expected, name
+
+
+def the_collector(objects: list[Object]) -> tuple[Object, Object]:
+    """Return the DaemonSet's template of a pod and its container."""
+    pod = one(objects, "DaemonSet", "collector")["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    return pod, container
+
+
+def check_rights_of_the_collector(objects: list[Object]) -> None:
+    """The collector is root, as log files are root's, and has nothing else of it: no capability, two folders."""
+    pod, container = the_collector(objects)
+    spec = pod["spec"]
+    assert spec["securityContext"] == {"runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+    folders = {volume["name"]: volume["hostPath"]["path"] for volume in spec["volumes"] if "hostPath" in volume}
+    assert folders == {"logs": "/var/log/pods", "data": "/var/lib/collector"}
+    writable = {mount["name"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+    assert writable == {"data"}
+    assert one(objects, "ClusterRole")["rules"] == [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
+    ]
+
+
+def check_delivery(objects: list[Object]) -> None:
+    """What was read is kept until the log host has it: positions and queue on the node, tried without end."""
+    pod, container = the_collector(objects)
+    settings = yaml.safe_load(one(objects, "ConfigMap", "collector")["data"]["collector.yaml"])
+    receiver, exporter = settings["receivers"]["file_log"], settings["exporters"]["otlp_http"]
+    assert receiver["storage"] == exporter["sending_queue"]["storage"] == "file_storage"
+    assert receiver["start_at"] == "beginning"
+    assert receiver["retry_on_failure"] == {"enabled": True, "max_elapsed_time": 0}
+    assert exporter["retry_on_failure"]["max_elapsed_time"] == 0
+    assert exporter["sending_queue"]["block_on_overflow"] is True
+    assert exporter["sending_queue"]["sizer"] == "bytes"
+    assert exporter["middlewares"] == [{"id": "answers"}]
+    assert "--feature-gates=stanza.synchronousLogEmitter" in container["command"]
+    (folder,) = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "data"]
+    assert settings["extensions"]["file_storage"]["directory"] == folder
+    assert settings["service"]["pipelines"]["logs"]["processors"][0] == "memory_limiter"
+    assert pod["spec"].get("tolerations") == [{"operator": "Exists"}], "the control plane's node has lines too"
+
+
+def check_policies_of_the_collector(objects: list[Object]) -> None:
+    """The collector reaches the log host, the API server and DNS; Prometheus reaches its metrics; nothing else."""
+    pod, _ = the_collector(objects)
+    selected = {"podSelector": {"matchLabels": pod["metadata"]["labels"]}}
+
+    def peer(address: str) -> Object:
+        return {"ipBlock": {"cidr": f"{address}/32"}}
+
+    def pods(namespace: str, labels: Labels) -> Object:
+        space = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+        return {"namespaceSelector": space, "podSelector": {"matchLabels": labels}}
+
+    def ports(number: int, *protocols: str) -> list[Object]:
+        return [{"port": number, "protocol": protocol} for protocol in protocols]
+
+    policies = {entry["metadata"]["name"]: entry["spec"] for entry in objects if entry["kind"] == "NetworkPolicy"}
+    assert policies == {
+        "default-deny": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+        "collector-out": {
+            **selected,
+            "policyTypes": ["Egress"],
+            "egress": [
+                {"to": [peer("172.18.0.3")], "ports": ports(443, "TCP")},
+                {"to": [peer("172.18.0.2")], "ports": ports(6443, "TCP")},
+                {"to": [pods("kube-system", {"k8s-app": "kube-dns"})], "ports": ports(53, "UDP", "TCP")},
+            ],
+        },
+        "prometheus-to-metrics": {
+            **selected,
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"from": [pods("monitoring", {"app.kubernetes.io/name": "prometheus"})], "ports": ports(8888, "TCP")}
+            ],
+        },
+    }

@@ -12,6 +12,7 @@ from contracts import manifests
 from contracts.manifests import (
     ADDONS,
     APP,
+    LOGGING,
     Change,
     Object,
     add,
@@ -57,6 +58,12 @@ OF_THE_SERVICE: list[Check] = [
     manifests.check_policies,
 ]
 
+OF_THE_COLLECTOR: list[Check] = [
+    manifests.check_rights_of_the_collector,
+    manifests.check_delivery,
+    manifests.check_policies_of_the_collector,
+]
+
 
 def name_of(check: Check) -> str:
     """Name a check in the list of tests."""
@@ -78,6 +85,12 @@ def test_manifests_of_the_service(environment: str, check: Check) -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("check", OF_THE_COLLECTOR, ids=name_of)
+def test_manifests_of_the_collector(environment: str, check: Check) -> None:
+    check(render_role(environment, LOGGING))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_addons_have_no_rights_that_they_do_not_need(environment: str) -> None:
     check_rights(render_role(environment, ADDONS))
 
@@ -86,7 +99,9 @@ def test_namespaces_admit_restricted_pods_only() -> None:
     for role in WITH_MANIFESTS:
         for entry in render_role("local", role):
             if entry["kind"] == "Namespace":
-                assert entry["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+                # No other level admits a folder of the node, and the collector's pods alone have one.
+                level = "privileged" if role == LOGGING else "restricted"
+                assert entry["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == level
 
 
 def test_policy_agents_manifest() -> None:
@@ -115,7 +130,9 @@ def test_environments_that_share_a_machine_have_host_ports_of_their_own() -> Non
     assert len(set(ports)) == len(ports)
 
 
-@pytest.mark.parametrize(("role", "files"), [(APP, ["apply.yml"]), (ADDONS, ["main.yml", "apply.yml"])])
+@pytest.mark.parametrize(
+    ("role", "files"), [(APP, ["apply.yml"]), (ADDONS, ["main.yml", "apply.yml"]), (LOGGING, ["apply.yml"])]
+)
 def test_images_reach_the_nodes_before_the_objects_that_need_them(role: Path, files: list[str]) -> None:
     tasks = [task for file in files for task in tasks_in(load(role / "tasks" / file))]
     used = [next(key for key in task if "." in key) for task in tasks]
@@ -368,6 +385,78 @@ def test_seed_fault_is_found(fault: str) -> None:
         check(faulty)
 
 
+DAEMONSET, COLLECTOR_CONFIG = "DaemonSet/collector", "ConfigMap/collector"
+COLLECTOR, SETTINGS = f"{POD}/containers/0", "/data/collector.yaml"
+
+FAULTS_OF_THE_COLLECTOR: dict[str, tuple[str, Change, Check]] = {
+    "may do what root may": (
+        DAEMONSET,
+        remove(f"{COLLECTOR}/securityContext/capabilities"),
+        manifests.check_rights_of_the_collector,
+    ),
+    "may write logs": (
+        DAEMONSET,
+        remove(f"{COLLECTOR}/volumeMounts/2/readOnly"),
+        manifests.check_rights_of_the_collector,
+    ),
+    "reads secrets of the API": (
+        "ClusterRole/logging-collector",
+        replace("/rules/0/resources", ["pods"], ["pods", "secrets"]),
+        manifests.check_rights_of_the_collector,
+    ),
+    "none on the control plane": (DAEMONSET, remove(f"{POD}/tolerations"), manifests.check_delivery),
+    "begins at the end of a file": (
+        COLLECTOR_CONFIG,
+        replace_line(SETTINGS, "start_at: beginning", "start_at: end"),
+        manifests.check_delivery,
+    ),
+    "drops lines when the queue is full": (
+        COLLECTOR_CONFIG,
+        replace_line(SETTINGS, "block_on_overflow: true", "block_on_overflow: false"),
+        manifests.check_delivery,
+    ),
+    "queue in memory": (
+        COLLECTOR_CONFIG,
+        replace_line(SETTINGS, "sizer: bytes", "storage: null", "sizer: bytes"),
+        manifests.check_delivery,
+    ),
+    "keeps lines in memory that count as read": (
+        DAEMONSET,
+        remove(f"{COLLECTOR}/command/2"),
+        manifests.check_delivery,
+    ),
+    "queue goes with the pod": (
+        DAEMONSET,
+        replace(f"{COLLECTOR}/volumeMounts/3/mountPath", "/var/lib/collector", "/var/lib/other"),
+        manifests.check_delivery,
+    ),
+    "wrong password costs lines": (
+        COLLECTOR_CONFIG,
+        replace_line(SETTINGS, "- id: answers"),
+        manifests.check_delivery,
+    ),
+    "reaches every port of the log host": (
+        "NetworkPolicy/collector-out",
+        remove("/spec/egress/0/ports"),
+        manifests.check_policies_of_the_collector,
+    ),
+    "metrics for everybody": (
+        "NetworkPolicy/prometheus-to-metrics",
+        remove("/spec/ingress/0/from"),
+        manifests.check_policies_of_the_collector,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_THE_COLLECTOR)
+def test_fault_of_the_collector_is_found(fault: str) -> None:
+    place, change, check = FAULTS_OF_THE_COLLECTOR[fault]
+    faulty = with_fault(place, change, LOGGING)
+    check(render_role("local", LOGGING))
+    with pytest.raises(AssertionError):
+        check(faulty)
+
+
 def path_of(template: Path) -> str:
     """Name a template in the list of tests."""
     return str(template.relative_to(ROOT / "roles"))
@@ -384,7 +473,11 @@ def test_manifest_is_one_object_and_named_after_its_kind(template: Path) -> None
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize(
     ("role", "applied"),
-    [(APP, "_counter_app_secrets + _counter_app_objects"), (ADDONS, "_cluster_addons_objects")],
+    [
+        (APP, "_counter_app_secrets + _counter_app_objects"),
+        (ADDONS, "_cluster_addons_objects"),
+        (LOGGING, "_logging_secrets + _logging_objects"),
+    ],
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_every_manifest_is_applied(environment: str, role: Path, applied: str) -> None:
