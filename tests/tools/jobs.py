@@ -89,7 +89,12 @@ SUITES: dict[str, Steps] = {
         # It wants no new connection to take a second, which on a busy machine one in some thousand does.
         [[of_molecule("cluster_addons", keeps=True)]],
         [
-            [of_molecule("counter_app", keeps=True), of_molecule("default", keeps=True), DESTROY],
+            [
+                of_molecule("counter_app", keeps=True),
+                of_molecule("default", keeps=True),
+                of_molecule("logging", keeps=True),
+                DESTROY,
+            ],
             [IAC, of_app(), of_molecule("container_engine"), of_molecule("log_host")],
         ],
     ],
@@ -104,7 +109,7 @@ SUITES: dict[str, Steps] = {
             ],
             [of_molecule("log_host"), of_molecule("log_instance"), IAC],
         ],
-        [[of_molecule("counter_app")]],
+        [[of_molecule("counter_app"), of_molecule("logging")]],
     ],
 }
 

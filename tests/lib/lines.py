@@ -1,0 +1,157 @@
+"""Lines that pods of a scenario write, what the log host has of them, and what the collector says of itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+import urllib3
+
+from lib.cluster import Cluster
+from lib.docker import docker
+from lib.service import python_pod
+from lib.types import Json
+from lib.wait import wait_for
+
+NAMESPACE = "writers"
+LOGGING = "--namespace=logging"
+LABELS = {"app.kubernetes.io/name": "writer"}
+
+NUMBERED = """
+import json, time
+for first in range(0, {count}, {rate} // 10):
+    for number in range(first, min(first + {rate} // 10, {count})):
+        print(json.dumps({{"level": "info", "message": "line", "run": {run!r}, "number": number}}))
+    print(end="", flush=True)
+    time.sleep(0.1)
+"""
+
+
+def numbered(run: str, count: int, rate: int) -> str:
+    """Return a program that writes numbered lines of JSON, ``rate`` of them a second, and ends."""
+    return NUMBERED.format(run=run, count=count, rate=rate)
+
+
+def unique() -> str:
+    """Return a word that no other line has."""
+    return uuid.uuid4().hex
+
+
+class Lines:
+    """Pods that write, and the log host of the same environment."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.host = f"{cluster.name}-logs"
+        self.secrets = cluster.state / "logs"
+
+    @property
+    def address(self) -> str:
+        """Where the log host is."""
+        return docker("inspect", self.host, "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+
+    def query(self, query: str) -> list[Json]:
+        """Return what a LogsQL query of the last hour finds."""
+        pool = urllib3.HTTPSConnectionPool(
+            self.address, port=443, ca_certs=str(self.secrets / "ca.crt"), timeout=30, retries=False
+        )
+        password = (self.secrets / "reader-password").read_text()
+        path = f"/select/logsql/query?{urlencode({'query': f'_time:1h {query}'})}"
+        with pool:
+            answer = pool.request("GET", path, headers=urllib3.make_headers(basic_auth=f"reader:{password}"))
+        text = answer.data.decode()
+        assert answer.status == 200, f"{answer.status} {text}"
+        return [json.loads(line) for line in text.splitlines()]
+
+    def counted(self, run: str) -> dict[str, tuple[int, int]]:
+        """Return for each pod of a run how many of its lines have arrived, and how many different numbers they have."""
+        found = self.query(f"run:={run} | stats by (pod) count() lines, count_uniq(number) numbers")
+        return {row["pod"]: (int(row["lines"]), int(row["numbers"])) for row in found}
+
+    def wait_for_all(self, run: str, pods: dict[str, int], seconds: float = 60) -> dict[str, tuple[int, int]]:
+        """Wait until every number of every pod has arrived, and what may still come twice; return what there is."""
+
+        def arrived() -> bool:
+            there = self.counted(run)
+            return all(there.get(pod, (0, 0))[1] >= count for pod, count in pods.items())
+
+        wait_for(f"the lines of {run}", arrived, seconds)
+        time.sleep(3)
+        return self.counted(run)
+
+    def start(self, **programs: str) -> None:
+        """Start a pod for each program, by its name; a pod ends with its program."""
+        image = self.cluster.python_image()
+        pods = []
+        for name, program in programs.items():
+            pod = python_pod(name, NAMESPACE, LABELS, image)
+            pod["spec"] |= {"restartPolicy": "Never"}
+            pod["spec"]["containers"][0] |= {"name": "writer", "command": ["python3", "-c", program]}
+            pods.append(pod)
+        self.cluster.apply(*pods)
+
+    def wait_for_end(self, *pods: str, seconds: float = 60) -> None:
+        """Wait until pods have ended well."""
+        names = [f"pod/{pod}" for pod in pods]
+        waiting = ["wait", *names, f"--namespace={NAMESPACE}", "--for=jsonpath={.status.phase}=Succeeded"]
+        self.cluster.kubectl(*waiting, f"--timeout={seconds:.0f}s", timeout=seconds + 10)
+
+    def query_until(self, query: str, count: int, seconds: float = 30) -> list[Json]:
+        """Return what a query finds when it finds as many lines; whoever wants to see that none is doubled waits."""
+
+        def enough() -> list[Json]:
+            found = self.query(query)
+            return found if len(found) >= count else []
+
+        return wait_for(f"{count} lines by {query}", enough, seconds)
+
+    def message(self, query: str, seconds: float = 30) -> Json:
+        """Wait for the only line that a query finds."""
+        found = wait_for(f"a line by {query}", lambda: self.query(query), seconds)
+        assert len(found) == 1, found
+        return found[0]
+
+    @contextmanager
+    def without_log_host(self) -> Iterator[None]:
+        """Take the log host away from the collector, which finds nobody at its port."""
+        docker("exec", self.host, "systemctl", "stop", "nginx")
+        try:
+            yield
+        finally:
+            docker("exec", self.host, "systemctl", "start", "nginx")
+
+    @property
+    def collector(self) -> str:
+        """The name of the collector's pod that stays."""
+        pods = self.cluster.get("pods", LOGGING, "--selector=app.kubernetes.io/name=collector")["items"]
+        (found,) = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return str(found)
+
+    def ready(self) -> None:
+        """Wait until the collector's DaemonSet is rolled out."""
+        self.cluster.kubectl("rollout", "status", "daemonset/collector", LOGGING, "--timeout=90s")
+
+    def restart_collector(self) -> None:
+        """Delete the collector's pod and wait for the next one."""
+        self.cluster.kubectl("delete", "pod", self.collector, LOGGING)
+        self.ready()
+
+    def process(self) -> int:
+        """Return the process of the collector on the node."""
+        return int(self.cluster.node_exec("pgrep", "--exact", "collector"))
+
+    def metrics(self) -> dict[str, float]:
+        """Return the collector's own metrics by their names, those of all labels added up, and by name and labels."""
+        path = f"/api/v1/namespaces/logging/pods/{self.collector}:8888/proxy/metrics"
+        found: dict[str, float] = {}
+        for line in self.cluster.kubectl("get", f"--raw={path}").splitlines():
+            if parsed := re.match(r"(\w+)(\{.*\})? (\S+)$", line):
+                name, labels, value = parsed[1], parsed[2] or "", float(parsed[3])
+                found[name] = found.get(name, 0) + value
+                found[name + labels] = value
+        return found
