@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
 
-.PHONY: help up upgrade backup restore check run down venv bump outdated test soak lint docs
+.PHONY: help up upgrade backup restore logs check run down venv bump outdated test soak lint docs
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -29,6 +29,10 @@ backup: venv ## Write the count into a file that is not there yet (FILE=...)
 
 restore: venv ## Raise the count to the one in a file of `backup`; it never goes back (FILE=...)
 	@$(PLAYBOOK) playbooks/restore.yml -e counter_app_backup='$(abspath $(FILE))'
+
+logs: venv ## How to look at the logs, or the lines of a query (QUERY=...)
+	@ANSIBLE_DISPLAY_FAILED_STDERR=true $(PLAYBOOK) playbooks/logs_query.yml $(ARGS) >/dev/null
+	cat .state/$(ENVIRONMENT)/logs/answer
 
 check: venv ## Say what `up` would change, and change nothing
 	@$(PLAYBOOK) site.yml --check --diff $(ARGS)

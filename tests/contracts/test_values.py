@@ -213,21 +213,34 @@ ACCEPTED_ON_EC2 = {
 
 # Any file: the checks don't look into it.
 ARCHIVE: Values = {
+    "log_host_store": "loki",
     "log_host_loki_archive": str(ROOT / "README.md"),
     "log_host_loki_archive_checksum": f"sha256:{'0' * 64}",
 }
-REFUSED_FOR_LOKI: list[tuple[str, Any, str]] = [
+REFUSED_FOR_LOG_HOST: list[tuple[str, Any, str]] = [
+    ("log_host_store", "elasticsearch", "must be one of: victorialogs, loki, got: elasticsearch"),
     ("log_host_loki_archive", "", "Loki is not fetched or built by itself"),
     ("log_host_loki_archive", "/nowhere/loki.zip", "upstream's release archive loki-linux-amd64.zip, as a file on the"),
     ("log_host_loki_archive_checksum", "", "as in sha256:HEX"),
     ("log_host_loki_archive_checksum", "md5:0", "as in sha256:HEX"),
     ("log_host_retention", "12h", "no less than 24h"),
     ("log_host_disk_full_percent", 100, "they have to be from 50 to 99"),
-    ("log_host_logins", [{"name": "a", "tenant": "b", "may": "delete"}], "which is push or query"),
-    ("log_host_storage", "s3", "storage is filesystem, or s3 with both of the others"),
+    ("log_host_line_max_kb", 4000, "from 1 to 2000"),
+    ("log_host_logins", [{"name": "a", "tenant": 1, "may": "delete"}], "which is push or query"),
+    ("log_host_logins", [{"name": "a", "tenant": "counter", "may": "query"}], "a tenant, which is a whole number"),
+    ("log_host_client_cidrs", [], "at least one of clients"),
+    ("log_host_client_cidrs", ["10.0.0.0/33"], "as in 10.0.0.0/8 or fd00::/8"),
+    ("log_host_ssh_cidrs", ["203.0.113.4"], "as in 10.0.0.0/8 or fd00::/8"),
+    ("log_host_storage", "s3", "or of Loki s3 with a bucket and a region"),
     ("log_host_certificate", "/nowhere.crt", "give both, as files on the controller"),
 ]
-ACCEPTED_FOR_LOKI = [ARCHIVE, {**ARCHIVE, "log_host_loki_archive": "https://mirror.example/loki-linux-amd64.zip"}]
+BUCKET: Values = {"log_host_storage": "s3", "log_host_s3_bucket": "logs", "log_host_s3_region": "eu-central-1"}
+ACCEPTED_FOR_LOG_HOST: list[Values] = [
+    {},
+    {"log_host_client_cidrs": ["0.0.0.0/0", "2001:db8::/32"]},
+    ARCHIVE,
+    {**ARCHIVE, "log_host_loki_archive": "https://mirror.example/loki-linux-amd64.zip", **BUCKET},
+]
 
 NAMES = ["Loki", "loki_1", "-loki", "l" * 64]
 IMAGES = ["haproxy", "docker.io/library/haproxy:latest", "docker.io/library/haproxy:2 6"]
@@ -256,8 +269,9 @@ CASES: list[tuple[str, Values]] = [
     *((role_of(variable), {variable: value}) for variable, value, _ in REFUSED),
     *(("log_instance", {**ON_EC2, variable: value}) for variable, value, _ in REFUSED_ON_EC2),
     ("log_instance", ACCEPTED_ON_EC2),
-    *(("log_host", {**ARCHIVE, variable: value}) for variable, value, _ in REFUSED_FOR_LOKI),
-    *(("log_host", values) for values in ACCEPTED_FOR_LOKI),
+    *(("log_host", {**ARCHIVE, variable: value}) for variable, value, _ in REFUSED_FOR_LOG_HOST),
+    ("log_host", BUCKET),
+    *(("log_host", values) for values in ACCEPTED_FOR_LOG_HOST),
     *(("log_instance", {"log_instance_name": name}) for name in NAMES),
     *(("offline_images", with_image(image)) for image in IMAGES),
     *(("counter_app", values) for values in ACCEPTED),
@@ -401,22 +415,30 @@ def test_name_that_no_host_could_have_is_refused(name: str) -> None:
     assert f"log_instance_name is '{name}'; it has to be a name that a host may have" in message
 
 
-@pytest.mark.parametrize(("variable", "value", "remedy"), REFUSED_FOR_LOKI)
-def test_value_for_lokis_host_is_refused(variable: str, value: Any, remedy: str) -> None:
+@pytest.mark.parametrize(("variable", "value", "remedy"), REFUSED_FOR_LOG_HOST)
+def test_value_for_the_log_host_is_refused(variable: str, value: Any, remedy: str) -> None:
     message = answer("log_host", {**ARCHIVE, variable: value})
     assert variable in message
     assert shown(value) in message
     assert remedy in message
 
 
-@pytest.mark.parametrize("values", ACCEPTED_FOR_LOKI, ids=lambda values: str(values["log_host_loki_archive"]))
-def test_values_for_lokis_host_are_not_refused(values: Values) -> None:
+def test_bucket_for_victorialogs_is_refused() -> None:
+    message = answer("log_host", BUCKET)
+    assert "log_host_storage is s3, log_host_store is victorialogs" in message
+    assert "or of Loki s3 with a bucket and a region" in message
+
+
+@pytest.mark.parametrize("values", ACCEPTED_FOR_LOG_HOST, ids=lambda values: ",".join(values))
+def test_values_for_the_log_host_are_not_refused(values: Values) -> None:
     assert answer("log_host", values) == ""
 
 
-def test_lokis_host_without_an_archive_is_refused_before_its_machine_is_made() -> None:
+def test_log_host_is_checked_before_its_machine_is_made() -> None:
     # Check mode, so that nothing would be made here if it were not refused.
-    run = execute("ansible-playbook", "-i", "inventories/local", "playbooks/logs.yml", "--check")
+    run = execute(
+        "ansible-playbook", "-i", "inventories/local", "playbooks/logs.yml", "--check", "-e", "log_host_store=loki"
+    )
     message = run.message()
     assert run.status != 0, message
     assert "log_host_loki_archive is ''" in message

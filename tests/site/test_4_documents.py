@@ -22,7 +22,8 @@ ELSEWHERE = {
     r"inventories/production": "needs an account of AWS; molecule/log_instance runs the role on an AWS API",
     r"^pytest ": "the jobs run pytest in this environment",
     r"molecule (test|converge|verify)": "the job of each scenario runs it in this environment",
-    r"logs": "needs Loki's archive",
+    r"log_host_loki_archive": "needs Loki's archive",
+    r"playbooks/logs": "molecule/log_host runs them on a host of its own",
 }
 KEPT = {"HOME", "CI", "COUNTER_PLATFORM_TEST_MACHINE", *CLIENT_SETTINGS, *CERTIFICATES}
 

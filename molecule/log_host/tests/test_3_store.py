@@ -179,7 +179,9 @@ def test_kill_loses_no_more_than_documented(store: LogHost) -> None:
 def on_disk(machine: LogHost) -> set[str]:
     """Return the folders or files that a store deletes what is old by, once all is on the disk."""
     if machine.store == "victorialogs":
-        return set(machine.run("find", f"{machine.data}/current/partitions/", "-mindepth", "1", "-maxdepth", "1").split())
+        return set(
+            machine.run("find", f"{machine.data}/current/partitions/", "-mindepth", "1", "-maxdepth", "1").split()
+        )
     return set(machine.run("find", f"{machine.data}/current/chunks/1", "-type", "f").splitlines())
 
 
@@ -219,9 +221,7 @@ def backup(machine: LogHost, archive: Path) -> None:
     assert played.status == 0, played.output
 
 
-def test_backup_is_restored_on_an_empty_host(
-    machine: LogHost, small_disk: tuple[LogHost, str], tmp_path: Path
-) -> None:
+def test_backup_is_restored_on_an_empty_host(machine: LogHost, small_disk: tuple[LogHost, str], tmp_path: Path) -> None:
     other, _ = small_disk
     labels, replaced = label(), label()
     lines = [f"saved {number}" for number in range(200)]
@@ -240,10 +240,13 @@ def test_backup_is_restored_on_an_empty_host(
     other.logs.wait_lines(selector(replaced), ["of the other host"])
     before = generations(other)
     broken = tmp_path / "broken.tar.gz"
-    broken.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    broken.write_bytes(archive.read_bytes()[:-20])
     foreign = tmp_path / "foreign.tar.gz"
     subprocess.run(["tar", "--create", "--gzip", f"--file={foreign}", "README.md"], cwd=ROOT, check=True)
-    for file, message in ((broken, "the log store goes on with what it has"), (foreign, "that a backup of victorialogs")):
+    for file, message in (
+        (broken, "the log store goes on with what it has"),
+        (foreign, "that a backup of victorialogs"),
+    ):
         played = other.play("playbooks/logs_restore.yml", "-e", f"log_host_backup={file}")
         assert played.status != 0, played.output
         assert message in played.message()

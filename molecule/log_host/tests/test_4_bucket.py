@@ -1,4 +1,4 @@
-"""Chunks and index in a bucket, instead of on the host."""
+"""Chunks and index of Loki in a bucket, instead of on the host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.aws import REGION, aws
 from lib.docker import docker
-from lib.loki import LogHost, label, needs_loki, selector
+from lib.logs import LogHost, label, needs_loki, selector
 
 pytestmark = needs_loki
 
@@ -14,6 +14,7 @@ SECRET = "the-secret-of-the-buckets-key"  # noqa: S105 # what is looked for in t
 
 
 def test_lines_come_back_from_the_bucket_alone(other: LogHost, tmp_path: Path) -> None:
+    other.store = "loki"
     gateway = docker("inspect", "--format", "{{.NetworkSettings.Gateway}}", other.name)
     with aws(tmp_path / "moto.log", gateway) as api:
         place = {"LocationConstraint": REGION}
@@ -27,13 +28,14 @@ def test_lines_come_back_from_the_bucket_alone(other: LogHost, tmp_path: Path) -
         assert run.status == 0, run.output
         assert SECRET not in run.output.replace(f"log_host_s3_secret_key={SECRET}", "")
         labels = label()
-        assert other.loki.push(["to the bucket"], labels) == 204
+        assert other.logs.push(["to the bucket"], labels) == 204
         # Stopping writes what is in memory to the bucket; then the host has nothing left.
-        other.run("systemctl", "stop", "loki")
-        other.run("rm", "-r", "/var/lib/loki/data")
-        other.run("systemctl", "start", "loki")
+        other.run("systemctl", "stop", "log-store")
+        other.run("rm", "-r", "/var/lib/log-store/loki/first")
+        other.run("install", "--directory", "--owner=log-store", "--mode=700", "/var/lib/log-store/loki/first")
+        other.run("systemctl", "start", "log-store")
         other.wait_ready()
-        assert other.loki.lines(selector(labels)) == ["to the bucket"]
+        assert other.logs.lines(selector(labels)) == ["to the bucket"]
         keys = [entry["Key"] for entry in bucket.list_objects_v2(Bucket="chunks")["Contents"]]
-        assert [key for key in keys if key.startswith("counter/")]
-        other.run("systemctl", "stop", "loki")
+        assert [key for key in keys if key.startswith("1/")]
+        other.run("systemctl", "stop", "log-store")

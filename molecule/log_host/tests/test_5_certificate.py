@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 
 from lib.command import run
-from lib.loki import LogHost
+from lib.logs import LogHost
 from lib.wait import wait_for
 
 
@@ -17,9 +17,27 @@ def test_certificate_of_ones_own_is_served(machine: LogHost, tmp_path: Path) -> 
         "-subj", f"/CN={machine.name}", "-out", str(certificate), "-keyout", str(key),
     )  # fmt: skip
     given = ["-e", f"log_host_certificate={certificate}", "-e", f"log_host_certificate_key={key}"]
-    played = machine.role(*given, parts=["host", "front", "restart"])
+    played = machine.role(*given, parts=["host", "proxy", "restart"])
     assert played.status == 0, played.output
-    address = (machine.loki.address, 443)
+    address = (machine.logs.address, 443)
     given_lines = certificate.read_text().split()
     # A reload is over a moment after it was asked for.
     wait_for("the certificate", lambda: ssl.get_server_certificate(address).split() == given_lines, 10)
+
+
+def test_certificate_that_ends_soon_is_renewed_and_clients_trust_it(machine: LogHost) -> None:
+    secrets = machine.secrets
+    run(
+        "openssl", "x509", "-new", "-subj", f"/CN={machine.name}", "-days", "5",
+        "-key", str(secrets / "server.key"), "-force_pubkey", str(secrets / "server.key"),
+        "-CA", str(secrets / "ca.crt"), "-CAkey", str(secrets / "ca.key"), "-out", str(secrets / "server.crt"),
+    )  # fmt: skip
+    ends = (secrets / "server.crt").read_text().split()
+    played = machine.role(parts=["host", "secrets", "proxy", "restart"])
+    assert played.status == 0, played.output
+    renewed = (secrets / "server.crt").read_text().split()
+    assert renewed != ends
+    address = (machine.logs.address, 443)
+    wait_for("the certificate", lambda: ssl.get_server_certificate(address).split() == renewed, 10)
+    # By the CA that clients had before.
+    assert machine.logs.request("GET", "/ready", "reader")[0] == 200

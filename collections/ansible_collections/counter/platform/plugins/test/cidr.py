@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: cidr
 short_description: Whether something is a network in CIDR notation
 description:
-  - Whether it is an IPv4 or IPv6 network with its prefix length and no bits set behind the prefix, as a firewall takes it.
+  - Whether it is an IPv4 or IPv6 network with its prefix length, and no bits are set behind the prefix.
 positional: _input
 options:
   _input:

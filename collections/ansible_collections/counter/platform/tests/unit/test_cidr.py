@@ -6,7 +6,9 @@ import pytest
 from ansible_collections.counter.platform.plugins.test import cidr as plugin
 
 
-@pytest.mark.parametrize("network", ["10.0.0.0/8", "203.0.113.4/32", "0.0.0.0/0", "2001:db8::/32", "::/0", "fd00::1/128"])
+@pytest.mark.parametrize(
+    "network", ["10.0.0.0/8", "203.0.113.4/32", "0.0.0.0/0", "2001:db8::/32", "::/0", "fd00::1/128"]
+)
 def test_networks(network: str) -> None:
     assert plugin.cidr(network)
 
