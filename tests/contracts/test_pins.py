@@ -42,7 +42,17 @@ def required_in(folder: Path) -> dict[str, str]:
 def test_every_program_has_a_name_to_bump_it_by() -> None:
     folders = [path.parent.relative_to(ROOT) for path in ROOT.glob("roles/*/files/*/go.mod")]
     here = {(folder, module) for folder in folders for module in required_in(folder)}
-    assert here == {*versions.PROGRAMS.values(), (versions.NODE_PROGRAMS, versions.COREDNS)}
+    assert {*versions.PROGRAMS.values(), (versions.NODE_PROGRAMS, versions.COREDNS)} <= here
+    assert {folder for folder, _ in versions.PROGRAMS.values()} == set(folders)
+    of_the_node = {module for folder, module in versions.PROGRAMS.values() if folder == versions.NODE_PROGRAMS}
+    assert {*of_the_node, versions.COREDNS} == set(required_in(versions.NODE_PROGRAMS))
+
+
+def test_parts_of_the_collector_have_one_version() -> None:
+    folder, module = versions.PROGRAMS["collector"]
+    required = required_in(folder)
+    parts = {required[name] for name in required if name.startswith(versions.OF_THE_COLLECTOR)}
+    assert parts == {required[module]}
 
 
 def test_image_of_another_module_has_the_version_of_its_go_mod() -> None:

@@ -42,15 +42,18 @@ COLLECTIONS = Path("collections/requirements.yml")
 KUBERNETES = "k8s.io/kubernetes"
 COREDNS = "github.com/coredns/coredns"
 NODE_PROGRAMS = IMAGES / "files/node-programs"
+OF_THE_COLLECTOR = "github.com/open-telemetry/opentelemetry-collector-contrib/"
 PROGRAMS = {
+    "collector": (Path("roles/logging/files/collector"), f"{OF_THE_COLLECTOR}receiver/filelogreceiver"),
     "etcd": (NODE_PROGRAMS, "go.etcd.io/etcd/server/v3"),
     "kind": (NODE_PROGRAMS, "sigs.k8s.io/kind"),
     "kubernetes": (NODE_PROGRAMS, KUBERNETES),
     "metrics-server": (IMAGES / "files/metrics-server", "sigs.k8s.io/metrics-server"),
     "network-policy-agent": (NODE_PROGRAMS, "sigs.k8s.io/kube-network-policies"),
+    "victorialogs": (Path("roles/log_host/files/victorialogs"), "github.com/VictoriaMetrics/VictoriaLogs"),
 }
 """The folder and the module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its
-version."""
+version. Nor are the collector's other parts: they have the version of the one here."""
 PACKAGES = {"packages": "platform_packages_date", "node-packages": "platform_node_packages_date"}
 """The variable of each day of Debian's packages: the nodes' day is one of its own, as another takes other nodes."""
 TAGS_OF_KUBEADM = {"coredns": "CoreDNSVersion", "etcd": "DefaultEtcdVersion", "pause": "PauseVersion"}
@@ -147,7 +150,8 @@ def bump_program(root: Path, name: str, to: str) -> Changes:
             raise VersionError(f"Go finds no {to} of {module}: {str(error).splitlines()[-1].strip()}") from error
         if found != to:
             raise VersionError(f"{to} is no version of {module}; Go takes it for {found}")
-        edits = [f"-require={module}@{to}"]
+        parts = required((folder / "go.mod").read_text()) if module.startswith(OF_THE_COLLECTOR) else {}
+        edits = [f"-require={part}@{to}" for part in [module, *parts] if part.startswith((module, OF_THE_COLLECTOR))]
         if module == KUBERNETES:
             source = kubernetes_source(folder, to)
             new, version = staging_modules(source), to.replace("v1.", "v0.", 1)
@@ -164,7 +168,7 @@ def bump_program(root: Path, name: str, to: str) -> Changes:
         images = (root / TABLE).read_text()
         if program == NODE_PROGRAMS:
             images = table(images, versions, tags_of_kubeadm(kubernetes_source(folder, versions[KUBERNETES])))
-        else:
+        elif f"\n  {name}:\n" in images:
             images = tagged(images, name, to)
         sums = (folder / "go.sum").read_text()
         return {program / "go.mod": go_mod, program / "go.sum": sums, TABLE: images}
