@@ -150,4 +150,4 @@ def test_control_planes_lines_are_there_with_levels(lines: Lines) -> None:
     found = lines.query("namespace:=kube-system | uniq by (app, level)")
     apps = {line["app"] for line in found}
     assert apps >= {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-dns", "kube-proxy"}
-    assert {line["app"] for line in found if line["level"] == "info"} >= {"etcd", "kube-apiserver"}
+    assert {line["app"] for line in found if line.get("level") == "info"} >= {"etcd", "kube-apiserver"}

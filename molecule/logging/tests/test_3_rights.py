@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lib.cluster import Cluster
@@ -19,14 +20,15 @@ ASKING = {
     "neighbour": ("logging", {}, [False, False]),
 }
 TRY = """
-import json, socket
+import concurrent.futures, json, socket
 def reaches(target):
     try:
         socket.create_connection(target, timeout=2).close()
         return True
     except TimeoutError:
         return False
-print(json.dumps([reaches(target) for target in {targets}]))
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    print(json.dumps(list(pool.map(reaches, {targets}))))
 """
 
 
@@ -107,11 +109,13 @@ def test_collector_reaches_dns_the_api_server_and_the_log_host_alone(lines: Line
     }
     # From its own network, as it has neither a shell nor anything else to run.
     inside = ["nsenter", f"--net=/proc/{lines.process()}/ns/net", "timeout", "2", "bash", "-c"]
-    observed = {}
-    for host, port in wanted:
-        reached = [*inside, f": <>/dev/tcp/{host}/{port} && echo open || true"]
-        observed[host, port] = docker("exec", cluster.node, *reached, check=False) == "open"
-    assert observed == wanted
+
+    def reaches(target: tuple[str, int]) -> bool:
+        script = f": <>/dev/tcp/{target[0]}/{target[1]} && echo open"
+        return docker("exec", cluster.node, *inside, script, check=False) == "open"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert dict(zip(wanted, pool.map(reaches, wanted), strict=True)) == wanted
     # Somebody without policies sees that what is closed is open.
     program = TRY.format(targets=[(lines.address, 443), (address(dns), 8080), (address(prometheus), 8000)])
     others = cluster.kubectl("exec", "stranger", f"--namespace={NAMESPACE}", "--", "python3", "-c", program)
@@ -121,10 +125,13 @@ def test_collector_reaches_dns_the_api_server_and_the_log_host_alone(lines: Line
 def test_prometheus_alone_reaches_the_metrics(lines: Lines, pods: None) -> None:
     pod = address(lines.cluster.get("pod", lines.collector, LOGGING))
     program = TRY.format(targets=[(pod, 8888), (pod, 13133)])
-    observed = {
-        who: json.loads(lines.cluster.kubectl("exec", who, f"--namespace={space}", "--", "python3", "-c", program))
-        for who, (space, _, _) in ASKING.items()
-    }
+
+    def reached(who: str) -> list[bool]:
+        inside = ["exec", who, f"--namespace={ASKING[who][0]}", "--", "python3", "-c", program]
+        return list(json.loads(lines.cluster.kubectl(*inside)))
+
+    with ThreadPoolExecutor(4) as pool:
+        observed = dict(zip(ASKING, pool.map(reached, ASKING), strict=True))
     assert observed == {who: wanted for who, (_, _, wanted) in ASKING.items()}
     read = f"import urllib.request as r; print(r.urlopen('http://{pod}:8888/metrics', timeout=5).read().decode())"
     text = lines.cluster.kubectl("exec", "prometheus", f"--namespace={MONITORING}", "--", "python3", "-c", read)
