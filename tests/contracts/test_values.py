@@ -115,6 +115,7 @@ REFUSED: list[tuple[str, Any, str]] = [
         for name in ("", "..", "a/b", "A", "-a")
     ),
     ("platform_hide_secrets", "never", "we were unable to convert to bool"),
+    ("platform_logs", "some", "we were unable to convert to bool"),
     *(
         ("platform_http_address", address, "admit only what comes from Docker's gateway")
         for address in ("localhost", "::1", "0.0.0.0", "192.0.2.1", "127.0.0.256", "127.1", "")  # noqa: S104
@@ -443,7 +444,7 @@ def test_log_host_is_checked_before_its_machine_is_made() -> None:
     assert run.status != 0, message
     assert "log_host_loki_archive is ''" in message
     assert "changed=0" in message
-    assert "TASK [container_engine" not in message
+    assert "TASK [container_engine : Publish" not in message, "the engine comes after the checks"
 
 
 @pytest.mark.parametrize("image", IMAGES)

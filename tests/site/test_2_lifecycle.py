@@ -100,8 +100,8 @@ def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> 
 
 
 def with_port(target: str, port: int) -> tuple[str, ...]:
-    """Return the command that makes a target with a host port, a change of which takes other nodes."""
-    return ("make", target, f"ARGS=-e platform_http_port={port}")
+    """Return the command that makes a target without logs, with a host port, a change of which takes other nodes."""
+    return ("make", target, f"ARGS=-e platform_http_port={port} -e platform_logs=false")
 
 
 def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
@@ -157,12 +157,14 @@ def test_second_run_changes_nothing() -> None:
     run = execute("make", "up")
     assert run.status == 0, run.output
     assert run.recap("changed") == 0, run.output
+    assert run.recap("changed", "logs") == 0, run.output
 
 
 def test_check_mode_tells_the_truth_about_a_finished_environment() -> None:
     run = execute("make", "check")
     assert run.status == 0, run.output
     assert run.recap("changed") == 0, run.output
+    assert run.recap("changed", "logs") == 0, run.output
 
 
 def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it() -> None:
@@ -185,6 +187,7 @@ def test_lost_state_folder_costs_nothing() -> None:
     assert count(URL) == before + 1
     again = execute("make", "up")
     assert again.recap("changed") == 0, again.output
+    assert again.recap("changed", "logs") == 0, again.output
 
 
 @pytest.mark.soak

@@ -1,0 +1,38 @@
+"""Logs as a person meets them after `make up`."""
+
+import json
+import uuid
+from urllib.request import Request, urlopen
+
+from lib.cluster import Cluster
+from lib.command import execute
+from lib.lines import Lines
+from lib.wait import wait_for
+
+URL = "http://127.0.0.1:8080/"
+
+
+def test_request_is_found_on_the_log_host_within_ten_seconds(live: None) -> None:
+    request_id = uuid.uuid4().hex
+    with urlopen(Request(URL, headers={"X-Request-ID": request_id}), timeout=10) as answer:
+        pod = json.load(answer)["pod"]
+    logs = Lines(Cluster("local"))
+    (line,) = wait_for("the line", lambda: logs.query(f"request_id:={request_id}"), 10)
+    assert (line["namespace"], line["app"], line["pod"], line["status"]) == ("counter", "counter", pod, "200")
+    assert float(line["duration_ms"]) > 0
+    printed = execute("make", "--no-print-directory", "logs", f"QUERY=request_id:={request_id}")
+    assert printed.status == 0, printed.output
+    assert json.loads(printed.output)["request_id"] == request_id
+    how = execute("make", "--no-print-directory", "logs")
+    assert f"https://{logs.address}/select/vmui/" in how.output
+
+
+def test_without_logs_the_collector_goes_and_the_log_host_stays(live: None) -> None:
+    run = execute("make", "up", "ARGS=-e platform_logs=false")
+    assert run.status == 0, run.output
+    cluster = Cluster("local")
+    assert not [entry for entry in cluster.get("namespaces")["items"] if entry["metadata"]["name"] == "logging"]
+    assert Lines(cluster).query("* | limit 1")
+    again = execute("make", "up")
+    assert again.status == 0, again.output
+    assert cluster.get("daemonset", "collector", "--namespace=logging")["status"]["numberReady"] == 1
