@@ -83,8 +83,9 @@ def test_nothing_switches_verification_off() -> None:
     assert listing.stdout == ""
 
 
-PROGRAMS, ROOTFS, BASES, IMAGES, NODE = (
+PROGRAMS, METRICS_SERVER, ROOTFS, BASES, IMAGES, NODE = (
     "Compile the node's programs",
+    "Compile metrics-server",
     "Build the Debian root file systems",
     "Build the base images",
     "Build the images of the table",
@@ -98,7 +99,7 @@ PROGRAMS, ROOTFS, BASES, IMAGES, NODE = (
         # A patch of a workload takes no other nodes.
         ("platform_packages_date=another-day", {ROOTFS, BASES, IMAGES}),
         ("platform_node_packages_date=another-day", {ROOTFS, BASES, IMAGES, NODE}),
-        ('{"offline_images_go_tags": ["grpcnotrace", "another"]}', {PROGRAMS, IMAGES, NODE}),
+        ('{"offline_images_go_tags": ["grpcnotrace", "another"]}', {PROGRAMS, METRICS_SERVER, IMAGES, NODE}),
         ("offline_images_disk_gib=1", set()),
     ],
 )
