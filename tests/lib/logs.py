@@ -105,6 +105,8 @@ class Logs:
 
         Raises :class:`ConnectionError` when there is no answer.
         """
+        if not self.address:
+            raise ConnectionError(f"{self.name} has no address: it does not run")
         pool = urllib3.HTTPSConnectionPool(
             self.address,
             port=443,

@@ -70,11 +70,16 @@ def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
         assert secret not in journal
 
 
-def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(small_disk: tuple[LogHost, str]) -> None:
+@pytest.mark.parametrize(
+    "parts", [["host", "data", "proxy"], pytest.param(None, marks=pytest.mark.soak)], ids=["parts", "whole"]
+)
+def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(
+    small_disk: tuple[LogHost, str], parts: list[str] | None
+) -> None:
     host, device = small_disk
     before = host.run("cat", "/etc/nginx/nginx.conf")
     values = ["-e", f"log_host_data_device={device}", "-e", "log_host_ingestion_burst_mb=9"]
-    played = host.role("--check", "--diff", *values)
+    played = host.role("--check", "--diff", *values, parts=parts)
     assert played.status == 0, played.output
     assert "+        client_max_body_size 9m;" in played.output
     # One file and nothing else; what reads it follows from it.
