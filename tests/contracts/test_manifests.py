@@ -376,13 +376,17 @@ FAULTS: dict[str, tuple[str, Change, Check]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_seed_fault_is_found(fault: str) -> None:
-    place, change, check = FAULTS[fault]
-    faulty = with_fault(place, change)
-    check(render_role("local", APP))
+def check_that_fault_is_found(role: Path, place: str, change: Change, check: Check) -> None:
+    """Fail unless a check passes a role's objects, and finds a fault in them."""
+    faulty = with_fault(place, change, role)
+    check(render_role("local", role))
     with pytest.raises(AssertionError):
         check(faulty)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_seed_fault_is_found(fault: str) -> None:
+    check_that_fault_is_found(APP, *FAULTS[fault])
 
 
 DAEMONSET, COLLECTOR_CONFIG = "DaemonSet/collector", "ConfigMap/collector"
@@ -450,11 +454,7 @@ FAULTS_OF_THE_COLLECTOR: dict[str, tuple[str, Change, Check]] = {
 
 @pytest.mark.parametrize("fault", FAULTS_OF_THE_COLLECTOR)
 def test_fault_of_the_collector_is_found(fault: str) -> None:
-    place, change, check = FAULTS_OF_THE_COLLECTOR[fault]
-    faulty = with_fault(place, change, LOGGING)
-    check(render_role("local", LOGGING))
-    with pytest.raises(AssertionError):
-        check(faulty)
+    check_that_fault_is_found(LOGGING, *FAULTS_OF_THE_COLLECTOR[fault])
 
 
 def path_of(template: Path) -> str:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlencode
-
-import urllib3
 
 from lib.cluster import Cluster
 from lib.docker import docker
+from lib.logs import Logs
 from lib.service import python_pod
 from lib.types import Json
 from lib.wait import wait_for
@@ -55,18 +52,9 @@ class Lines:
         """Where the log host is."""
         return docker("inspect", self.host, "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
 
-    def query(self, query: str) -> list[Json]:
+    def query(self, query: str) -> list[dict[str, str]]:
         """Return what a LogsQL query of the last hour finds."""
-        pool = urllib3.HTTPSConnectionPool(
-            self.address, port=443, ca_certs=str(self.secrets / "ca.crt"), timeout=30, retries=False
-        )
-        password = (self.secrets / "reader-password").read_text()
-        path = f"/select/logsql/query?{urlencode({'query': f'_time:1h {query}'})}"
-        with pool:
-            answer = pool.request("GET", path, headers=urllib3.make_headers(basic_auth=f"reader:{password}"))
-        text = answer.data.decode()
-        assert answer.status == 200, f"{answer.status} {text}"
-        return [json.loads(line) for line in text.splitlines()]
+        return Logs(self.host, self.address, self.secrets).query(query)
 
     def counted(self, run: str) -> dict[str, tuple[int, int]]:
         """Return for each pod of a run how many of its lines have arrived, and how many different numbers they have."""

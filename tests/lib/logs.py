@@ -153,12 +153,16 @@ class Logs:
         headers = {"Content-Type": "application/x-protobuf"}
         return self.request("POST", "/v1/logs", "collector", body=body, headers=headers)[0]
 
-    def records(self, selector: str, *, hours: float = 1) -> list[dict[str, str]]:
-        """Return the fields of all lines of the last hours that a selector finds in VictoriaLogs, the oldest first."""
-        query = {"query": f"{selector} | sort by (_time)", "start": f"{hours:g}h"}
-        status, body = self.request("GET", f"/select/logsql/query?{urlencode(query)}", "reader")
+    def query(self, query: str, *, hours: float = 1) -> list[dict[str, str]]:
+        """Return what a LogsQL query of the last hours finds in VictoriaLogs."""
+        path = f"/select/logsql/query?{urlencode({'query': query, 'start': f'{hours:g}h'})}"
+        status, body = self.request("GET", path, "reader")
         assert status == 200, f"{status} {body}"
         return [json.loads(line) for line in body.splitlines()]
+
+    def records(self, selector: str, *, hours: float = 1) -> list[dict[str, str]]:
+        """Return the fields of all lines of the last hours that a selector finds in VictoriaLogs, the oldest first."""
+        return self.query(f"{selector} | sort by (_time)", hours=hours)
 
     def lines(self, selector: str, *, hours: float = 1) -> list[str]:
         """Return all lines of the last hours that a selector finds, the oldest first."""

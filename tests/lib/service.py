@@ -28,6 +28,19 @@ OTHERS: dict[str, tuple[str, dict[str, str]]] = {
     "neighbour": ("counter", {}),
 }
 LISTEN = "import http.server as h; h.ThreadingHTTPServer(('', 8000), h.SimpleHTTPRequestHandler).serve_forever()"
+# Tries all targets at once; what is refused instead of dropped is an error, as no policy does that.
+TRY = """
+import json, socket, concurrent.futures
+def reaches(target):
+    try:
+        socket.create_connection(target, timeout=2).close()
+        return True
+    except TimeoutError:
+        return False
+targets = {targets}
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    print(json.dumps(list(pool.map(reaches, targets))))
+"""
 
 
 def python_pod(name: str, namespace: str, labels: dict[str, str], image: str) -> Json:

@@ -11,25 +11,12 @@ from contextlib import contextmanager
 import pytest
 from lib.cluster import Cluster
 from lib.paths import ROOT
-from lib.service import APP, OTHERS, address, as_somebody, name, service_pods, wait_until_idle
+from lib.service import APP, OTHERS, TRY, address, as_somebody, name, service_pods, wait_until_idle
 from lib.types import Json
 from lib.wait import wait_for
 
 Table = dict[str, dict[str, bool]]
 
-# Tries all targets at once; what is refused instead of dropped is an error, as no policy does that.
-TRY = """
-import json, socket, concurrent.futures
-def reaches(target):
-    try:
-        socket.create_connection(target, timeout=2).close()
-        return True
-    except TimeoutError:
-        return False
-targets = {targets}
-with concurrent.futures.ThreadPoolExecutor(8) as pool:
-    print(json.dumps(list(pool.map(reaches, targets))))
-"""
 # Valkey's image has a shell and no Python.
 TRY_BY_SHELL = """
 for target in {targets}; do

@@ -10,7 +10,7 @@ import pytest
 from lib.cluster import Cluster
 from lib.docker import docker
 from lib.lines import LABELS, LOGGING, NAMESPACE, Lines
-from lib.service import MONITORING, PROMETHEUS, address, python_pod
+from lib.service import MONITORING, PROMETHEUS, TRY, address, python_pod
 
 # Who may ask the collector: namespace, labels, and at which of its ports somebody answers.
 ASKING = {
@@ -19,17 +19,6 @@ ASKING = {
     "stranger": (NAMESPACE, LABELS, [False, False]),
     "neighbour": ("logging", {}, [False, False]),
 }
-TRY = """
-import concurrent.futures, json, socket
-def reaches(target):
-    try:
-        socket.create_connection(target, timeout=2).close()
-        return True
-    except TimeoutError:
-        return False
-with concurrent.futures.ThreadPoolExecutor(8) as pool:
-    print(json.dumps(list(pool.map(reaches, {targets}))))
-"""
 
 
 @pytest.fixture(scope="module")
