@@ -167,7 +167,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             (folder / old).rename(folder / new)
 
     if shutil.which(go) is None:
-        raise CommandError(f"the go command {go} is not there")
+        raise CommandError(f"the go command {go} is not there; `make venv` installs it")
     key = digest_of(
         {
             "source": digest_of_tree(source),

@@ -152,7 +152,8 @@ def test_a_module_that_would_have_to_change_its_requirements(
 @pytest.mark.parametrize("check", [False, True])
 def test_a_missing_compiler(run_module: RunModule, arguments: dict[str, Any], check: bool) -> None:
     result = run_module("go_programs", {**arguments, "go": "/nowhere/go"}, check=check)
-    assert result["msg"] == f"cannot compile {arguments['name']}: the go command /nowhere/go is not there"
+    said = "the go command /nowhere/go is not there; `make venv` installs it"
+    assert result["msg"] == f"cannot compile {arguments['name']}: {said}"
 
 
 @pytest.mark.parametrize("check", [False, True])
