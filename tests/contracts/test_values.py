@@ -194,7 +194,16 @@ REFUSED_ON_EC2: list[tuple[str, Any, str]] = [
     ("log_host_client_cidrs", [], "at least one network"),
     *(
         ("log_host_client_cidrs", ["203.0.113.0/24", network], "an IPv4 network, as in 203.0.113.0/24")
-        for network in ("0.0.0.0/0", "128.0.0.0/1", "10.0.0.0/33", "10.0.0.256/32", "203.0.113.4", "::/0", "world")
+        for network in (
+            "0.0.0.0/0",
+            "128.0.0.0/1",
+            "10.0.0.0/33",
+            "10.0.0.256/32",
+            "10.0.0.5/8",
+            "203.0.113.4",
+            "::/0",
+            "world",
+        )
     ),
     ("log_host_ssh_cidrs", [], "which sets the host up by SSH"),
     *(
