@@ -199,9 +199,13 @@ def test_retention_deletes_what_is_old_and_keeps_the_rest(store: LogHost) -> Non
     store.logs.wait_lines(selector(old), ["old"], hours=72)
     shortened = ["log_host_retention=24h", "log_host_compaction_interval=5s", "log_host_retention_delete_delay=1s"]
     options = [option for value in shortened for option in ("-e", value)]
-    played = store.role(*options, parts=["host", store.store, "service", "restart", "ready"])
+    parts = ["host", store.store, "service", "restart", "ready"]
+    played = store.role(*options, parts=parts)
     assert played.status == 0, played.output
     wait_for("what is old to go", lambda: added not in on_disk(store), 180)
+    # With the limit as it was: the line is gone, and not hidden.
+    assert store.role(parts=parts).status == 0
+    assert store.logs.lines(selector(old), hours=72) == []
     store.logs.wait_lines(selector(fresh), ["fresh"])
 
 
