@@ -150,8 +150,11 @@ def bump_program(root: Path, name: str, to: str) -> Changes:
             raise VersionError(f"Go finds no {to} of {module}: {str(error).splitlines()[-1].strip()}") from error
         if found != to:
             raise VersionError(f"{to} is no version of {module}; Go takes it for {found}")
-        parts = required((folder / "go.mod").read_text()) if module.startswith(OF_THE_COLLECTOR) else {}
-        edits = [f"-require={part}@{to}" for part in [module, *parts] if part.startswith((module, OF_THE_COLLECTOR))]
+        parts = [module]
+        if module.startswith(OF_THE_COLLECTOR):
+            here = required((folder / "go.mod").read_text())
+            parts = [part for part in here if part.startswith(OF_THE_COLLECTOR)]
+        edits = [f"-require={part}@{to}" for part in parts]
         if module == KUBERNETES:
             source = kubernetes_source(folder, to)
             new, version = staging_modules(source), to.replace("v1.", "v0.", 1)
