@@ -1,0 +1,84 @@
+"""Files of a host that differ, told by what stat and sha256sum themselves print of real ones."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.counter.platform.plugins.filter.stale_files import FilterModule, stale_files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "etc of ours"
+    made.mkdir(mode=0o700)
+    for name, mode in (("a.conf", 0o640), ("b.conf", 0o600)):
+        (made / name).write_text(f"of {name}\n")
+        (made / name).chmod(mode)
+    return made
+
+
+def listings(*paths: Path) -> tuple[list[str], list[str]]:
+    """Return the lines of stat, and those of sha256sum for what is no folder."""
+    commands = (
+        ["stat", "--format=%a %U:%G %n", "--", *paths],
+        ["sha256sum", "--", *(p for p in paths if not p.is_dir())],
+    )
+    first, second = (
+        subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines() for command in commands
+    )
+    return first, second
+
+
+def wanted(folder: Path) -> list[dict[str, str]]:
+    owner = {"owner": folder.owner(), "group": folder.group()}
+    return [
+        {"path": str(folder), "mode": "0700", **owner},
+        {"path": str(folder / "a.conf"), "mode": "0640", "content": "of a.conf\n", **owner},
+        {"path": str(folder / "b.conf"), "mode": "0600", "content": "of b.conf\n", **owner},
+    ]
+
+
+def test_what_is_as_it_should_be_is_left_alone(folder: Path) -> None:
+    states, checksums = listings(folder, folder / "a.conf", folder / "b.conf")
+    assert len(states) == 3
+    assert stale_files(wanted(folder), states, checksums) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "change"),
+    [
+        (0, {"mode": "0755"}),
+        (1, {"mode": "0644"}),
+        (1, {"owner": "nobody"}),
+        (1, {"group": "nogroup"}),
+        (1, {"content": "of a.conf"}),
+        (2, {"content": "of a.conf\n"}),
+        (2, {"path": "/nowhere/b.conf"}),
+    ],
+)
+def test_what_differs_in_anything_is_found_alone(folder: Path, number: int, change: dict[str, str]) -> None:
+    files = wanted(folder)
+    states, checksums = listings(folder, folder / "a.conf", folder / "b.conf")
+    files[number] |= change
+    assert stale_files(files, states, checksums) == [files[number]]
+
+
+def test_what_is_not_there_is_found_in_its_order(folder: Path) -> None:
+    (folder / "a.conf").unlink()
+    (folder / "b.conf").unlink()
+    states, checksums = listings(folder, folder / "a.conf", folder / "b.conf")
+    assert stale_files(wanted(folder), states, checksums) == wanted(folder)[1:]
+
+
+def test_a_folder_needs_no_checksum(folder: Path) -> None:
+    assert stale_files(wanted(folder)[:1], listings(folder)[0]) == []
+
+
+def test_root_is_the_owner_that_is_not_named() -> None:
+    assert stale_files([{"path": "/etc", "mode": "0755"}], ["755 root:root /etc"]) == []
+
+
+def test_the_name_that_templates_use() -> None:
+    assert FilterModule().filters() == {"stale_files": stale_files}
