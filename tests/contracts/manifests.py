@@ -49,7 +49,7 @@ FACTS: dict[str, Any] = {
     "_logging_ca": "certificate",
     "_logging_password": "generated as well",
     "log_instance_address": "172.18.0.3",
-    "logging_api": {"resources": [{"endpoints": [{"addresses": ["172.18.0.2"]}], "ports": [{"port": 6443}]}]},
+    "_logging_api_slices": [{"endpoints": [{"addresses": ["172.18.0.2"]}], "ports": [{"port": 6443}]}],
     "logging_image": {
         "results": [
             {

@@ -189,16 +189,17 @@ def test_lokis_program_is_installed_below_its_release(machine: LogHost, mirror: 
         played = machine.role("-e", json.dumps(given), parts=["loki"])
         return played.status, played.message()
 
-    machine.run("rm", "--recursive", "--force", "/opt/log-store/loki-0.1.0")
     file, checksum = release(tmp_path, "0.1.0")
+    folder = f"/opt/log-store/loki-0.1.0-{checksum[7:19]}"
+    machine.run("rm", "--recursive", "--force", folder)
     status, message = install(str(file), f"sha256:{'0' * 64}")
     assert status != 0
     assert "did not match" in message
     assert machine.run("find", "/opt", "-path", "*/loki-0.1.0*") == ""
     status, message = install(f"{mirror}/0.1.0/loki-linux-amd64.zip", checksum)
     assert status == 0, message
-    assert machine.run("/opt/log-store/loki-0.1.0/log-store", "-version").startswith("loki, version 0.1.0")
-    machine.run("rm", "--recursive", "/opt/log-store/loki-0.1.0", "/etc/log-store/loki.yml")
+    assert machine.run(f"{folder}/log-store", "-version").startswith("loki, version 0.1.0")
+    machine.run("rm", "--recursive", folder, "/etc/log-store/loki.yml")
 
 
 @pytest.mark.soak
