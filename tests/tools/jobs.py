@@ -83,19 +83,18 @@ SUITES: dict[str, Steps] = {
             [
                 UNIT,
                 *(of_molecule(name) for name in ("platform", "offline_images", "counter_image", "log_instance")),
+                IAC,
+                of_app(),
+                *(of_molecule(name) for name in ("container_engine", "log_host")),
                 of_molecule("kind_cluster", keeps=True),
             ],
         ],
-        # It wants no new connection to take a second, which on a busy machine one in some thousand does.
-        [[of_molecule("cluster_addons", keeps=True)]],
+        # These measure what a busy machine would be slow with.
         [
             [
-                of_molecule("counter_app", keeps=True),
-                of_molecule("default", keeps=True),
-                of_molecule("logging", keeps=True),
+                *(of_molecule(name, keeps=True) for name in ("cluster_addons", "counter_app", "default", "logging")),
                 DESTROY,
-            ],
-            [IAC, of_app(), of_molecule("container_engine"), of_molecule("log_host")],
+            ]
         ],
     ],
     # Only what has tests with the marker.
