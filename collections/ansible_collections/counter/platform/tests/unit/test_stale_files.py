@@ -21,14 +21,12 @@ def folder(tmp_path: Path) -> Path:
 
 def listings(*paths: Path) -> tuple[list[str], list[str]]:
     """Return the lines of stat, and those of sha256sum for what is no folder."""
-    commands = (
-        ["stat", "--format=%a %U:%G %n", "--", *paths],
-        ["sha256sum", "--", *(p for p in paths if not p.is_dir())],
-    )
-    first, second = (
+    files = [path for path in paths if not path.is_dir()]
+    commands = [["stat", "--format=%a %U:%G %n", "--", *map(str, paths)], ["sha256sum", "--", *map(str, files)]]
+    states, checksums = (
         subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines() for command in commands
     )
-    return first, second
+    return states, checksums
 
 
 def wanted(folder: Path) -> list[dict[str, str]]:
