@@ -210,9 +210,40 @@ def test_certificates_are_renewed_in_their_last_days(live: None) -> None:
 def test_count_goes_on_when_the_machines_docker_was_restarted(live: None) -> None:
     before = count(URL)
     run("systemctl", "restart", "docker")
+    wait_for("the service, without a run", lambda: answers(f"{URL}readyz"), 300)
+    # Docker starts what it had in any order.
+    docker("stop", Cluster("local").node, "counter-local-logs")
+    docker("start", "counter-local-logs")
+    docker("start", Cluster("local").node)
+    wait_for("the service, without a run", lambda: answers(f"{URL}readyz"), 300)
     up = execute("make", "up")
-    assert up.status == 0, up.output
+    assert (up.status, up.recap("changed")) == (0, 0), up.output
     assert count(URL) == before + 1
+
+
+@pytest.mark.soak
+def test_node_that_docker_gave_another_address_goes_on(live: None) -> None:
+    before, node, stranger = count(URL), Cluster("local").node, "counter-local-stranger"
+    # As a version wrote it that did not know of addresses.
+    record = json.loads(RECORD.read_text())
+    del record["current"]["address"]
+    RECORD.write_text(json.dumps(record))
+    assert execute("make", "check").recap("changed") == 0
+    docker("stop", node)
+    image = docker("inspect", "--format={{.Config.Image}}", "counter-local-logs")
+    docker("run", "--detach", f"--name={stranger}", "--network=counter-local", image, "sleep", "infinity")
+    try:
+        docker("start", node)
+        promised = execute("make", "check")
+        assert "with certificates for another address" in promised.output
+        up = execute("make", "up")
+        assert up.status == 0, up.output
+        assert "Docker had given the node of cluster counter-local another address" in up.message()
+        assert count(URL) == before + 1
+        again = execute("make", "up")
+        assert (again.status, again.recap("changed"), again.recap("changed", "logs")) == (0, 0, 0), again.output
+    finally:
+        docker("rm", "--force", stranger)
 
 
 @pytest.mark.soak

@@ -1,12 +1,14 @@
-"""The role removes what it has made."""
+"""Where the log host is found, and the role removes what it has made."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from pathlib import Path
 
 from lib.cluster import Cluster
 from lib.command import Run, execute
+from lib.docker import docker
 from lib.lines import Lines
 from lib.paths import ROOT
 from lib.service import PORT
@@ -26,6 +28,19 @@ def there(cluster: Cluster) -> set[str]:
     kinds = "namespaces,clusterroles,clusterrolebindings"
     found = {name for name in cluster.kubectl("get", kinds, "--output=name").split() if "logging" in name}
     return {name.rpartition("/")[2] for name in found}
+
+
+def test_node_and_log_host_cannot_take_each_others_address(cluster: Cluster, lines: Lines) -> None:
+    lines.ready()
+    (network,) = json.loads(docker("network", "inspect", cluster.name))
+    (config,) = network["IPAM"]["Config"]
+    anyones = ipaddress.ip_network(config["IPRange"])
+    addresses = {
+        found["Name"]: ipaddress.ip_interface(found["IPv4Address"]).ip for found in network["Containers"].values()
+    }
+    assert {name: address in anyones for name, address in addresses.items()} == {
+        cluster.node: True, f"{cluster.name}-logs": False,
+    }  # fmt: skip
 
 
 def test_absent_removes_the_namespace_and_the_rights(cluster: Cluster, lines: Lines, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ description:
   - A cluster that was made from something else is refused or, with O(replace=true), replaced. Its nodes are stopped,
     and new ones are made that mount the same volumes. If they do not become ready, they are removed and the old ones
     started.
-  - Certificates of the control plane that end within O(renew_days) are renewed.
+  - Certificates of the control plane that end within O(renew_days) are renewed, and made anew where docker has given
+    the node another address than they are for.
 options:
   name:
     description: Name of the cluster and of its network. Nodes that replace others are named NAME-b, and NAME again.
@@ -102,7 +103,7 @@ gateway:
 action:
   description: >-
     What was, or in check mode would be, done: V(none), V(create), V(start), V(replace), V(adopt) where only the
-    kubeconfig was gone, V(renew) or V(delete).
+    kubeconfig was gone, V(readdress) where the node's address was another, V(renew) or V(delete).
   returned: always
   type: str
 conflict:
@@ -126,6 +127,7 @@ certificates_end:
 
 import base64
 import datetime
+import ipaddress
 import json
 import os
 import shutil
@@ -143,6 +145,8 @@ RECORD = "/etc/counter-platform"
 """Where a node mounts the folder of the record; the mount says which record the node belongs to."""
 VOLUMES = "/var/local/volumes"
 """Where a node mounts the volumes."""
+PKI = "/etc/kubernetes/pki"
+"""Where a node has the control plane's certificates."""
 KIND_LABEL = "io.x-k8s.kind.cluster"
 OWNER_LABEL = "counter-platform.owner"
 
@@ -166,6 +170,8 @@ class Node:
     """kind's name of the cluster that it is a node of."""
     record: str
     """The folder on the machine that is mounted at :data:`RECORD`; empty where none is."""
+    address: str
+    """IPv4 address on the cluster's network; empty where it has none, as while it is stopped."""
 
 
 class Record:
@@ -174,7 +180,8 @@ class Record:
     Attributes:
         owner: path of the state folder of the environment that made it; empty without a record.
         current: of the nodes that were made to the end, empty where none were: ``kind`` (kind's name for the cluster),
-            ``nodes`` (identities of containers), ``config`` and ``certificates_end`` (a date).
+            ``nodes`` (identities of containers), ``config``, ``certificates_end`` (a date) and, but for those of older
+            versions, ``address`` (the control plane's, which its certificates are for).
         creating: ``kind`` and ``config`` of a creation that began and did not end; empty otherwise.
     """
 
@@ -250,7 +257,9 @@ class Cluster:
             record = records[0] if records else ""
             if cluster == self.name or record == str(self._record_dir):
                 name = entry["Name"].lstrip("/")
-                found.append(Node(name, entry["Id"], entry["State"]["Running"], cluster, record))
+                network = entry["NetworkSettings"]["Networks"].get(self.name, {})
+                address = network.get("IPAddress", "")
+                found.append(Node(name, entry["Id"], entry["State"]["Running"], cluster, record, address))
         return found
 
     def current(self, nodes: list[Node]) -> list[Node]:
@@ -284,6 +293,25 @@ class Cluster:
         configs = self.network().get("IPAM", {}).get("Config") or []
         addresses = [config["Gateway"] for config in configs if "Gateway" in config]
         return next((address for address in addresses if ":" not in address), "")
+
+    def make_network(self) -> None:
+        """Make the network; its lower half is for who asks for an address, its upper half for who takes any.
+
+        A node cannot ask for one. With the upper half to itself it has the same one at every start, in whatever order
+        docker starts what is on the network.
+        """
+        create = [
+            self._docker, "network", "create", f"--label={OWNER_LABEL}={self.owner}",
+            "--opt=com.docker.network.bridge.enable_ip_masquerade=true",
+        ]  # fmt: skip
+        # Docker knows which addresses are free, and lets only those be asked for that it was told itself.
+        run([*create, self.name])
+        (free,) = self.network()["IPAM"]["Config"]
+        run([self._docker, "network", "rm", self.name])
+        _, upper = ipaddress.IPv4Network(free["Subnet"]).subnets()
+        run([
+            *create, f"--subnet={free['Subnet']}", f"--gateway={free['Gateway']}", f"--ip-range={upper}", self.name,
+        ])  # fmt: skip
 
     def make_private(self, owner: int, *, check_mode: bool) -> bool:
         """Give the kubeconfig and its folder to ``owner`` and to nobody else, unless in check mode.
@@ -330,10 +358,7 @@ class Cluster:
         (self._volumes_dir / "node-1").mkdir(parents=True, exist_ok=True)
         self.kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.network():
-            run([
-                self._docker, "network", "create", f"--label={OWNER_LABEL}={self.owner}",
-                "--opt=com.docker.network.bridge.enable_ip_masquerade=true", self.name,
-            ])  # fmt: skip
+            self.make_network()
         configuration = self._record_dir / "kind.json"
         configuration.write_text(json.dumps({**self.wanted(), "name": name}, indent=2))
         self.kubeconfig.unlink(missing_ok=True)
@@ -359,6 +384,7 @@ class Cluster:
             "nodes": sorted(node.identity for node in made),
             "config": self.wanted(),
             "certificates_end": self._read_certificates_end(),
+            "address": control_plane(made).address,
         }
         self.record.creating = {}
         self.record.write()
@@ -380,6 +406,9 @@ class Cluster:
         nodes = self.current(self.nodes())
         if stopped := [node.name for node in nodes if not node.running]:
             run([self._docker, "start", *stopped])
+            nodes = self.current(self.nodes())
+        if self.moved(nodes):
+            self.readdress()
         self.wait_for_nodes(nodes)
         if self.record.creating or not self.kubeconfig.exists():
             # It may be that of nodes that were to replace these.
@@ -435,9 +464,54 @@ class Cluster:
     def renew(self) -> None:
         """Renew the control plane's certificates, restart what holds the old ones, and write the kubeconfig."""
         nodes = self.current(self.nodes())
-        node = control_plane(nodes)
         self._progress("renewing certificates")
-        run([self._docker, "exec", node, "kubeadm", "certs", "renew", "all"])
+        run([self._docker, "exec", control_plane(nodes).name, "kubeadm", "certs", "renew", "all"])
+        self._restart_control_plane(nodes)
+        self.write_kubeconfig()
+        self.record.current["certificates_end"] = self._read_certificates_end()
+        self.record.write()
+
+    def moved(self, nodes: list[Node]) -> bool:
+        """Return whether docker has given the control plane another address than its certificates are for."""
+        node = control_plane(nodes)
+        return bool(node.address) and node.address != (
+            self.record.current.get("address") or self._read_certified_address(node)
+        )
+
+    def _read_certified_address(self, node: Node) -> str:
+        """Return the node's address where the API server's certificate is for it; an empty text where not."""
+        from cryptography import x509
+
+        try:
+            content = run([self._docker, "exec", node.name, "cat", f"{PKI}/apiserver.crt"])
+        except CommandError:
+            return ""
+        certificate = x509.load_pem_x509_certificate(content.encode())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return node.address if ipaddress.ip_address(node.address) in names.get_values_for_type(x509.IPAddress) else ""
+
+    def readdress(self) -> None:
+        """Make the certificates that name the node's address anew, and restart what holds the old ones.
+
+        kind's node puts its new address into the configuration itself when it starts, and leaves the certificates.
+        """
+        nodes = self.current(self.nodes())
+        node = control_plane(nodes)
+        self._progress(f"making certificates for {node.address}")
+        for phase, path in (("apiserver", "apiserver"), ("etcd-server", "etcd/server"), ("etcd-peer", "etcd/peer")):
+            run([self._docker, "exec", node.name, "rm", "--force", f"{PKI}/{path}.crt", f"{PKI}/{path}.key"])
+            make = ["kubeadm", "init", "phase", "certs", phase, "--config=/kind/kubeadm.conf"]
+            run([self._docker, "exec", node.name, *make])
+        self._restart_control_plane(nodes)
+        # Until kubelet is let in again, the API tells of the node what was before.
+        wanted = f"--for=jsonpath={{.status.addresses[?(@.type=='InternalIP')].address}}={node.address}"
+        self._wait(nodes, "the node's new address", "wait", wanted, f"node/{node.name}")
+        if not self.kubeconfig.exists():
+            self.write_kubeconfig()
+        self.record.current["address"] = node.address
+        self.record.write()
+
+    def _restart_control_plane(self, nodes: list[Node]) -> None:
         # kubelet starts their containers again, which read the files anew. An API server goes on answering for a while
         # when it is to end, and only a new one is worth waiting for. The kernel keeps 15 letters of a name.
         end = (
@@ -445,11 +519,8 @@ class Cluster:
             'for pid in $(pgrep --exact "$name"); do kill "$pid"; timeout 120 tail --follow --pid="$pid" /dev/null; '
             "done; done"
         )
-        run([self._docker, "exec", node, "sh", "-c", end])
+        run([self._docker, "exec", control_plane(nodes).name, "sh", "-c", end])
         self.wait_for_nodes(nodes)
-        self.write_kubeconfig()
-        self.record.current["certificates_end"] = self._read_certificates_end()
-        self.record.write()
 
     def _tell(self, line: str) -> None:
         if text := line.strip():
@@ -461,7 +532,8 @@ class Cluster:
 
     def _wait(self, nodes: list[Node], what: str, *command: str) -> None:
         """Wait with a command of kubectl; kind's own ``--wait`` ends without an error when its time is over."""
-        kubectl = [self._docker, "exec", control_plane(nodes), "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
+        inside = [self._docker, "exec", control_plane(nodes).name]
+        kubectl = [*inside, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
         deadline = time.monotonic() + self._wait_seconds
         while True:
             try:
@@ -475,9 +547,9 @@ class Cluster:
                 return
 
 
-def control_plane(nodes: list[Node]) -> str:
-    """Return the name of the node with the control plane."""
-    return next(node.name for node in nodes if node.name.endswith("control-plane"))
+def control_plane(nodes: list[Node]) -> Node:
+    """Return the node with the control plane."""
+    return next(node for node in nodes if node.name.endswith("control-plane"))
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
@@ -533,6 +605,8 @@ def decide(cluster: Cluster, state: str, *, replace: bool, renew_days: int) -> s
         return "replace"
     if record.creating or len(current) < len(nodes) or not all(node.running for node in current):
         return "start"
+    if cluster.moved(current):
+        return "readdress"
     if not cluster.kubeconfig.exists():
         return "adopt"
     return "renew" if cluster.certificates_end_within(renew_days) else "none"
@@ -563,6 +637,7 @@ BEFORE = {
     "start": "stopped, or not replaced to the end",
     "replace": "made from something else",
     "adopt": "without its kubeconfig",
+    "readdress": "with certificates for another address",
     "renew": "with certificates that end soon",
     "delete": "present",
 }
@@ -594,6 +669,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             "start": cluster.start,
             "replace": cluster.replace,
             "adopt": cluster.write_kubeconfig,
+            "readdress": cluster.readdress,
             "renew": cluster.renew,
         }
         if action in perform:

@@ -5,6 +5,7 @@ No cluster is made here: the nodes are containers of an image with a shell, whic
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import stat
@@ -102,9 +103,9 @@ class Scene:
             }
         record.write()
 
-    def whole(self, **changes: Any) -> str:
+    def whole(self, network: str = "none", **changes: Any) -> str:
         """Make a cluster of one node that runs, with its record and its kubeconfig; return the node's identity."""
-        identity = self.node(running=True)
+        identity = self.node(running=True, network=network)
         self.record(identity, **changes)
         self.state_dir.mkdir(exist_ok=True, mode=0o700)
         self.kubeconfig.write_text("")
@@ -264,6 +265,40 @@ def test_a_replacement_that_fails_starts_the_old_nodes_again(scene: Scene, run_m
 def test_certificates_are_renewed_before_they_end(scene: Scene, days: int, action: str) -> None:
     scene.whole(days=days)
     assert scene.decided() == action
+
+
+def test_a_node_keeps_its_address_in_whatever_order_the_network_fills(scene: Scene) -> None:
+    scene.cluster().make_network()
+    (config,) = json.loads(scene.docker("network", "inspect", scene.name))[0]["IPAM"]["Config"]
+    asked = str(ipaddress.ip_address(config["Gateway"]) + 1)
+    guest = f"{scene.name}-guest"
+    scene.docker(
+        "create", "--interactive", f"--name={guest}", f"--network={scene.name}", f"--ip={asked}", scene.shell_image,
+        "/bin/sh", "-c", "read -r line",
+    )  # fmt: skip
+    node = scene.node(running=True, network=scene.name)
+    scene.docker("start", guest)
+    (first,) = [found.address for found in scene.cluster().nodes()]
+    assert ipaddress.ip_address(first) in ipaddress.ip_network(config["IPRange"])
+    scene.docker("stop", "--time=0", node, guest)
+    assert [found.address for found in scene.cluster().nodes()] == [""]
+    scene.docker("start", guest)
+    scene.docker("start", node)
+    assert [found.address for found in scene.cluster().nodes()] == [first]
+    assert scene.cluster().owns_network()
+
+
+def test_a_node_at_another_address_gets_other_certificates(scene: Scene, run_module: RunModule) -> None:
+    scene.cluster().make_network()
+    scene.whole(network=scene.name)
+    (node,) = scene.cluster().nodes()
+    for address, action in ((node.address, "none"), ("192.0.2.7", "readdress")):
+        record = scene.cluster().record
+        record.current["address"] = address
+        record.write()
+        assert scene.decided() == action
+    promised = run_module("kind_cluster", scene.params, check=True)
+    assert (promised["changed"], promised["action"]) == (True, "readdress")
 
 
 def test_delete_leaves_what_else_is_in_the_folder(scene: Scene, run_module: RunModule) -> None:
