@@ -207,6 +207,15 @@ def test_certificates_are_renewed_in_their_last_days(live: None) -> None:
 
 
 @pytest.mark.soak
+def test_stopped_node_is_started_again(live: None) -> None:
+    before = count(URL)
+    docker("stop", Cluster("local").node)
+    run = execute("make", "up")
+    assert run.status == 0, run.output
+    assert count(URL) == before + 1
+
+
+@pytest.mark.soak
 def test_count_goes_on_when_the_machines_docker_was_restarted(live: None) -> None:
     before = count(URL)
     run("systemctl", "restart", "docker")
@@ -284,10 +293,3 @@ def test_upgrade_killed_at_three_points_loses_no_count(live: None) -> None:
     assert count(FIRST_URL) == before + 1
     again = execute(*with_port("up", FIRST_PORT))
     assert again.recap("changed") == 0, again.output
-
-
-def test_stopped_node_is_started_again() -> None:
-    docker("stop", Cluster("local").node)
-    run = execute("make", "up")
-    assert run.status == 0, run.output
-    wait_for("an answer", lambda: count(URL) >= 1, 60)

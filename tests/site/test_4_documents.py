@@ -45,7 +45,15 @@ def test_what_is_left_out_is_still_in_the_documents() -> None:
         assert any(re.search(pattern, command) for command in commands()), f"nothing in the documents is {pattern}"
 
 
-@pytest.mark.parametrize("command", [command for command in commands() if not reason_elsewhere(command)])
+# A second environment as a whole takes two minutes.
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=pytest.mark.soak if "playbooks/app" in command else ())
+        for command in commands()
+        if not reason_elsewhere(command)
+    ],
+)
 def test_command_of_the_documents(live: None, command: str) -> None:
     path = f"PATH={ROOT}/.venv/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     settings = [f"{key}={value}" for key, value in os.environ.items() if key in KEPT]
