@@ -402,7 +402,7 @@ class Cluster:
         self.remove_leftovers()
 
     def start(self) -> None:
-        """Start stopped nodes and wait until the API answers and the nodes are ready."""
+        """Start stopped nodes, at whatever address, and wait until the API answers and the nodes are ready."""
         nodes = self.current(self.nodes())
         if stopped := [node.name for node in nodes if not node.running]:
             run([self._docker, "start", *stopped])
@@ -506,8 +506,6 @@ class Cluster:
         # Until kubelet is let in again, the API tells of the node what was before.
         wanted = f"--for=jsonpath={{.status.addresses[?(@.type=='InternalIP')].address}}={node.address}"
         self._wait(nodes, "the node's new address", "wait", wanted, f"node/{node.name}")
-        if not self.kubeconfig.exists():
-            self.write_kubeconfig()
         self.record.current["address"] = node.address
         self.record.write()
 
@@ -669,7 +667,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             "start": cluster.start,
             "replace": cluster.replace,
             "adopt": cluster.write_kubeconfig,
-            "readdress": cluster.readdress,
+            # A start looks after the address, and after a kubeconfig that is gone as well.
+            "readdress": cluster.start,
             "renew": cluster.renew,
         }
         if action in perform:
