@@ -245,6 +245,7 @@ def test_node_that_docker_gave_another_address_goes_on(live: None) -> None:
         docker("start", node)
         promised = execute("make", "check")
         assert "with certificates for another address" in promised.output
+        assert "it has no certificates for that yet" in promised.message()
         up = execute("make", "up")
         assert up.status == 0, up.output
         assert "Docker had given the node of cluster counter-local another address" in up.message()
