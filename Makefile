@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
 
-.PHONY: help up upgrade backup restore logs check run down venv bump outdated test soak lint docs
+.PHONY: help up upgrade backup restore logs report dashboards check run down venv bump outdated test soak lint docs
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -33,6 +33,17 @@ restore: venv ## Raise the count to the one in a file of `backup`; it never goes
 logs: venv ## How to look at the logs, or the lines of a query (QUERY=...)
 	@ANSIBLE_DISPLAY_FAILED_STDERR=true $(PLAYBOOK) playbooks/logs_query.yml $(ARGS) >/dev/null
 	cat .state/$(ENVIRONMENT)/logs/answer
+
+report: venv ## The metrics of the last hour, or of another span, as one page (SPAN=6h)
+	@$(PLAYBOOK) playbooks/report.yml $(if $(SPAN),-e monitoring_span='$(SPAN)') $(ARGS)
+
+dashboards: venv ## Open the way to the pages of Prometheus and Alertmanager, until Ctrl-C
+	@kubectl=(.state/$(ENVIRONMENT)/bin/kubectl --kubeconfig .state/$(ENVIRONMENT)/kubeconfig -n monitoring)
+	trap 'kill $$(jobs -p)' EXIT
+	"$${kubectl[@]}" port-forward statefulset/prometheus 9090 >/dev/null &
+	"$${kubectl[@]}" port-forward statefulset/alertmanager 9093 >/dev/null &
+	printf '%s\n' 'Prometheus:   http://127.0.0.1:9090/query' 'Alertmanager: http://127.0.0.1:9093/'
+	wait -n
 
 check: venv ## Say what `up` would change, and change nothing
 	@$(PLAYBOOK) site.yml --check --diff $(ARGS)

@@ -30,11 +30,13 @@ Change = Callable[[Object], Object]
 APP = ROOT / "roles/counter_app"
 ADDONS = ROOT / "roles/cluster_addons"
 LOGGING = ROOT / "roles/logging"
+MONITORING = ROOT / "roles/monitoring"
 
 # What other roles set while they run, and what is generated.
 FACTS: dict[str, Any] = {
     "_counter_app_password": "generated",
     "_counter_app_backup_password": "generated too",
+    "_counter_app_metrics_password": "generated besides",
     "counter_image_built": {"image": "counter-platform/counter:0123456789abcdef"},
     "offline_images_loadable": {
         name: {"image": f"counter-platform/{name}:0123456789abcdef"} for name in ("haproxy", "metrics-server", "valkey")
@@ -50,6 +52,17 @@ FACTS: dict[str, Any] = {
     "_logging_password": "generated as well",
     "log_instance_address": "172.18.0.3",
     "_logging_api_slices": [{"endpoints": [{"addresses": ["172.18.0.2"]}], "ports": [{"port": 6443}]}],
+    "monitoring_images": {
+        "results": [
+            {"image": f"counter-platform/{name}:1", "loadable": {"image": f"counter-platform/{name}:1"}}
+            for name in ("prometheus", "alertmanager", "kube-state-metrics", "valkey-exporter")
+        ]
+    },
+    "_monitoring_log_ca": "certificate",
+    "_monitoring_log_password": "generated once more",
+    "_monitoring_valkey_password": "generated besides",
+    "_monitoring_api_slices": [{"endpoints": [{"addresses": ["172.18.0.2"]}], "ports": [{"port": 6443}]}],
+    "_monitoring_nodes": [{"status": {"addresses": [{"type": "InternalIP", "address": "172.18.0.2"}]}}],
     "logging_image": {
         "results": [
             {
@@ -374,7 +387,7 @@ def check_disruptions(objects: list[Object]) -> None:
 def check_valkey(objects: list[Object]) -> None:
     """What Valkey has answered is on its volume, one server writes it, and nobody can lower the count.
 
-    Who has no password can only ask whether Valkey is there.
+    Who has no password can only ask whether Valkey is there, and who reads metrics sees no key.
     """
     spec = one(objects, "StatefulSet", "counter-valkey")["spec"]
     (container,) = spec["template"]["spec"]["containers"]
@@ -387,13 +400,15 @@ def check_valkey(objects: list[Object]) -> None:
     secret = one(objects, "Secret", "counter-valkey")["stringData"]
     users = {line.split()[1]: line.split()[2:] for line in secret["users.acl"].splitlines()}
     assert users["default"][-2:] == ["-@all", "+ping"]
-    rights = {"counter": ["+incr", "+ping"], "backup": ["+get", "+incrby"]}
+    rights = {"counter": ["+incr", "+ping"], "backup": ["+get", "+incrby"], "metrics": ["+info", "+ping"]}
     assert set(users) == {"default", *rights}
     for user, commands in rights.items():
         assert "nopass" not in users[user]
         assert users[user][users[user].index("-@all") + 1 :] == commands
-    assert secret["password"] != secret["backup-password"]
-    assert not [key for key in ("password", "backup-password") if secret[key] in secret["users.acl"]]
+    assert not [rule for rule in users["metrics"] if rule.startswith("~")]
+    passwords = {secret[key] for key in ("password", "backup-password", "metrics-password")}
+    assert len(passwords) == len(rights)
+    assert not [password for password in passwords if password in secret["users.acl"]]
     assert container["command"] == ["flock", "--no-fork", f"{mount['mountPath']}/lock", "valkey-server"]
     assert settings["--aclfile"].rpartition("/")[2] == "users.acl"
     for _, pod in workloads(objects):
@@ -466,11 +481,13 @@ def check_policies(objects: list[Object]) -> None:
     clients = {"namespaceSelector": {}, **pods({"counter-platform/client": "true"})}
     machine = {"ipBlock": {"cidr": "172.18.0.1/32"}}
     prometheus = {"namespaceSelector": space("monitoring"), **pods({"app.kubernetes.io/name": "prometheus"})}
+    exporter = {"namespaceSelector": space("monitoring"), **pods({"app.kubernetes.io/name": "valkey-exporter"})}
     dns = {"namespaceSelector": space("kube-system"), **pods({"k8s-app": "kube-dns"})}
     wanted = {
         "clients-to-proxy": (service, "ingress", [{"from": [clients, machine], "ports": ports(9000)}]),
         "prometheus-to-metrics": (service, "ingress", [{"from": [prometheus], "ports": ports(8080, 8404)}]),
         "service-to-valkey": (valkey, "ingress", [{"from": [pods(service)], "ports": ports(6379)}]),
+        "exporter-to-valkey": (valkey, "ingress", [{"from": [exporter], "ports": ports(6379)}]),
         "service-out": (
             service,
             "egress",
@@ -512,6 +529,70 @@ def check_rights_of_the_collector(objects: list[Object]) -> None:
     assert one(objects, "ClusterRole")["rules"] == [
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
     ]
+
+
+def check_rights_of_prometheus(objects: list[Object]) -> None:
+    """Prometheus finds its targets and reads metrics; kube-state-metrics lists the kinds that it is started for."""
+    roles = {
+        entry["metadata"]["name"]: [
+            (rule.get("resources", rule.get("nonResourceURLs")), rule["verbs"]) for rule in entry["rules"]
+        ]
+        for entry in objects
+        if entry["kind"] == "ClusterRole"
+    }
+    listed = ["list", "watch"]
+    kinds = next(
+        value for value in containers_of(objects, "kube-state-metrics")["args"] if value.startswith("--resources=")
+    )
+    told = roles.pop("monitoring-kube-state-metrics")
+    assert [kind for resources, _ in told for kind in resources] == kinds.removeprefix("--resources=").split(",")
+    assert not {"secrets", "serviceaccounts"} & {kind for resources, _ in told for kind in resources}
+    assert all(verbs == listed for _, verbs in told)
+    assert roles == {
+        "monitoring-prometheus": [(["nodes"], listed), (["nodes/metrics"], ["get"]), (["/metrics"], ["get"])],
+        "monitoring-prometheus-pods": [(["pods"], listed)],
+    }
+
+
+def containers_of(objects: list[Object], name: str) -> Object:
+    """Return the only container of the workload of a name."""
+    (container,) = [
+        container for _, pod in workloads(objects) for container in containers(pod) if container["name"] == name
+    ]
+    return container
+
+
+def check_policies_of_prometheus(objects: list[Object]) -> None:
+    """Nothing passes by default; each way names who, to whom and by which port."""
+    policies = {entry["metadata"]["name"]: entry["spec"] for entry in objects if entry["kind"] == "NetworkPolicy"}
+    assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for name, spec in policies.items():
+        for direction, peers in (("ingress", "from"), ("egress", "to")):
+            for rule in spec.get(direction, []):
+                assert rule.get(peers), f"{name} is for everybody"
+                assert rule.get("ports"), f"{name} is for every port"
+                for peer in rule[peers]:
+                    assert peer.get("podSelector", {}).get("matchLabels") or peer["ipBlock"]["cidr"].endswith("/32"), (
+                        name
+                    )
+    inside = {
+        name.removeprefix("prometheus-to-"): [port["port"] for rule in spec["ingress"] for port in rule["ports"]]
+        for name, spec in policies.items()
+        if "ingress" in spec
+    }
+    assert inside == {"alertmanager": [9093], "kube-state-metrics": [8080], "valkey-exporter": [9121]}
+    assert policies["alertmanager-out"]["egress"] == []
+
+
+def check_rules_are_read(objects: list[Object]) -> None:
+    """Prometheus reads every file of rules, and sends alerts to Alertmanager."""
+    files = one(objects, "ConfigMap", "prometheus")["data"]
+    settings = yaml.safe_load(files["prometheus.yml"])
+    rules = {f"/etc/prometheus/{name}" for name in files if name.endswith(".yml") and name != "prometheus.yml"}
+    assert len(rules) == 2
+    assert set(settings["rule_files"]) == rules
+    sent = settings.get("alerting", {}).get("alertmanagers", [])
+    assert [entry["static_configs"] for entry in sent] == [[{"targets": ["alertmanager:9093"]}]]
 
 
 def check_delivery(objects: list[Object]) -> None:

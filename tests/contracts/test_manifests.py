@@ -13,6 +13,7 @@ from contracts.manifests import (
     ADDONS,
     APP,
     LOGGING,
+    MONITORING,
     Change,
     Object,
     add,
@@ -64,6 +65,13 @@ OF_THE_COLLECTOR: list[Check] = [
     manifests.check_policies_of_the_collector,
 ]
 
+OF_PROMETHEUS: list[Check] = [
+    manifests.check_rights,
+    manifests.check_rights_of_prometheus,
+    manifests.check_policies_of_prometheus,
+    manifests.check_rules_are_read,
+]
+
 
 def name_of(check: Check) -> str:
     """Name a check in the list of tests."""
@@ -88,6 +96,12 @@ def test_manifests_of_the_service(environment: str, check: Check) -> None:
 @pytest.mark.parametrize("check", OF_THE_COLLECTOR, ids=name_of)
 def test_manifests_of_the_collector(environment: str, check: Check) -> None:
     check(render_role(environment, LOGGING))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("check", OF_PROMETHEUS, ids=name_of)
+def test_manifests_of_prometheus(environment: str, check: Check) -> None:
+    check(render_role(environment, MONITORING))
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -131,7 +145,8 @@ def test_environments_that_share_a_machine_have_host_ports_of_their_own() -> Non
 
 
 @pytest.mark.parametrize(
-    ("role", "files"), [(APP, ["apply.yml"]), (ADDONS, ["main.yml", "apply.yml"]), (LOGGING, ["apply.yml"])]
+    ("role", "files"),
+    [(APP, ["apply.yml"]), (ADDONS, ["main.yml", "apply.yml"]), (LOGGING, ["apply.yml"]), (MONITORING, ["apply.yml"])],
 )
 def test_images_reach_the_nodes_before_the_objects_that_need_them(role: Path, files: list[str]) -> None:
     tasks = [task for file in files for task in tasks_in(load(role / "tasks" / file))]
@@ -457,6 +472,45 @@ def test_fault_of_the_collector_is_found(fault: str) -> None:
     check_that_fault_is_found(LOGGING, *FAULTS_OF_THE_COLLECTOR[fault])
 
 
+FAULTS_OF_PROMETHEUS: dict[str, tuple[str, Change, Check]] = {
+    "reads secrets of the API": (
+        "ClusterRole/monitoring-prometheus",
+        replace("/rules/0/resources", ["nodes"], ["nodes", "secrets"]),
+        manifests.check_rights_of_prometheus,
+    ),
+    "kube-state-metrics lists secrets": (
+        "ClusterRole/monitoring-kube-state-metrics",
+        add("/rules/0/resources/-", "secrets"),
+        manifests.check_rights_of_prometheus,
+    ),
+    "reaches whatever it likes": (
+        "NetworkPolicy/prometheus-out",
+        add("/spec/egress/-", {}),
+        manifests.check_policies_of_prometheus,
+    ),
+    "alertmanager for everybody": (
+        "NetworkPolicy/prometheus-to-alertmanager",
+        remove("/spec/ingress/0/from"),
+        manifests.check_policies_of_prometheus,
+    ),
+    "rules that nobody reads": (
+        "ConfigMap/prometheus",
+        replace_line("/data/prometheus.yml", "- /etc/prometheus/alerts.yml"),
+        manifests.check_rules_are_read,
+    ),
+    "alerts that nobody is sent": (
+        "ConfigMap/prometheus",
+        replace_line("/data/prometheus.yml", "alerting:", "unused:"),
+        manifests.check_rules_are_read,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_PROMETHEUS)
+def test_fault_of_prometheus_is_found(fault: str) -> None:
+    check_that_fault_is_found(MONITORING, *FAULTS_OF_PROMETHEUS[fault])
+
+
 def path_of(template: Path) -> str:
     """Name a template in the list of tests."""
     return str(template.relative_to(ROOT / "roles"))
@@ -477,6 +531,7 @@ def test_manifest_is_one_object_and_named_after_its_kind(template: Path) -> None
         (APP, "_counter_app_secrets + _counter_app_objects"),
         (ADDONS, "_cluster_addons_objects"),
         (LOGGING, "_logging_secrets + _logging_objects"),
+        (MONITORING, "_monitoring_secrets + _monitoring_objects"),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
@@ -484,7 +539,8 @@ def test_every_manifest_is_applied(environment: str, role: Path, applied: str) -
     """A manifest that no list names would lie there and do nothing."""
 
     def name(entry: Object) -> str:
-        return f"{entry['kind']} {entry['metadata']['name']}"
+        metadata = entry["metadata"]
+        return f"{entry['kind']} {metadata['name']} in {metadata.get('namespace')}"
 
     objects: list[Object] = value_of(environment, role.name, applied)
     assert sorted(objects, key=name) == sorted(render_role(environment, role), key=name)

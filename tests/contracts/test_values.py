@@ -102,6 +102,30 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("logging_state", "started", "must be one of: present, absent, got: started"),
     ("logging_user", "a b", "a user of it that may push, as in collector"),
     ("logging_wait_seconds", 0, "the wait 1 or more"),
+    ("monitoring_collector_namespace", "Logs_1", "of lower-case letters, digits and hyphens"),
+    ("monitoring_email_from", "me@example.com", "these three all or none"),
+    ("monitoring_email_smarthost", "mail.example.com", "as in mail.example.com:587"),
+    ("monitoring_email_to", "somebody", "the next two addresses"),
+    ("monitoring_email_user", "me", "A user needs its password"),
+    ("monitoring_go_tags", ["net go"], "build tags as in [netgo]"),
+    ("monitoring_group_wait_seconds", -1, "0 or more"),
+    ("monitoring_log_address", "logs.example", "an IPv4 address of the log host, as in 192.0.2.10"),
+    ("monitoring_log_ca_file", "ca.crt", "written from the root on"),
+    ("monitoring_log_password_file", "password", "written from the root on"),
+    ("monitoring_log_user", "a b", "a user of it that may read metrics, as in prometheus"),
+    ("monitoring_memory_limit", "64Mi", "a quantity of at least 256Mi"),
+    *(
+        ("monitoring_namespace", name, "Prometheus' has to be its own, as in monitoring")
+        for name in ("kube-system", "default", "logging", "counter", PROBE_NAMESPACE)
+    ),
+    ("monitoring_retention", "for ever", "as in 15d"),
+    ("monitoring_scrape_seconds", 1, "from 5 to 60"),
+    ("monitoring_service_namespace", "", "of lower-case letters, digits and hyphens"),
+    ("monitoring_state", "started", "must be one of: present, absent, got: started"),
+    ("monitoring_storage", "1Mi", "a quantity of at least 256Mi"),
+    ("monitoring_storage_class", "Mine!", "the name of a StorageClass or empty"),
+    ("monitoring_wait_seconds", 0, "1 or more"),
+    ("monitoring_webhook_url", "hooks.example.com", "as in https://hooks.example.com/alerts"),
     ("offline_images_check_valid_until", "perhaps", "we were unable to convert to bool"),
     ("offline_images_disk_gib", 1000000, "Free some, or set COUNTER_PLATFORM_CACHE"),
     ("offline_images_go_tags", ["grpc notrace"], "as in [grpcnotrace]"),
@@ -116,6 +140,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ),
     ("platform_hide_secrets", "never", "we were unable to convert to bool"),
     ("platform_logs", "some", "we were unable to convert to bool"),
+    ("platform_monitoring", "some", "we were unable to convert to bool"),
     *(
         ("platform_http_address", address, "admit only what comes from Docker's gateway")
         for address in ("localhost", "::1", "0.0.0.0", "192.0.2.1", "127.0.0.256", "127.1", "")  # noqa: S104
@@ -132,7 +157,9 @@ REFUSED: list[tuple[str, Any, str]] = [
 ]
 
 # Beside each a reason why nothing of it could be refused, or why that is not shown here.
-EXEMPT: dict[str, str] = {}
+EXEMPT: dict[str, str] = {
+    "monitoring_email_password": "no message shows it; monitoring_email_user without it is refused",
+}
 EXEMPT_ROLES = {
     "log_host": "has tables of its own below, which show each check and not each option",
     "log_instance": "has tables of its own below, which show each check and not each option",
@@ -236,7 +263,7 @@ REFUSED_FOR_LOG_HOST: list[tuple[str, Any, str]] = [
     ("log_host_retention", "12h", "no less than 24h"),
     ("log_host_disk_full_percent", 100, "they have to be from 50 to 99"),
     ("log_host_line_max_kb", 4000, "from 1 to 2000"),
-    ("log_host_logins", [{"name": "a", "tenant": 1, "may": "delete"}], "which is push or query"),
+    ("log_host_logins", [{"name": "a", "tenant": 1, "may": "delete"}], "which is push, query or metrics"),
     ("log_host_logins", [{"name": "a", "tenant": "counter", "may": "query"}], "a tenant, which is a whole number"),
     ("log_host_client_cidrs", [], "at least one of clients"),
     ("log_host_client_cidrs", ["10.0.0.0/33"], "as in 10.0.0.0/8 or fd00::/8"),

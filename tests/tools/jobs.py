@@ -92,7 +92,10 @@ SUITES: dict[str, Steps] = {
         # These measure what a busy machine would be slow with.
         [
             [
-                *(of_molecule(name, keeps=True) for name in ("cluster_addons", "counter_app", "default", "logging")),
+                *(
+                    of_molecule(name, keeps=True)
+                    for name in ("cluster_addons", "counter_app", "logging", "default", "monitoring")
+                ),
                 DESTROY,
             ]
         ],

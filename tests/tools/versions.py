@@ -43,13 +43,17 @@ KUBERNETES = "k8s.io/kubernetes"
 COREDNS = "github.com/coredns/coredns"
 NODE_PROGRAMS = IMAGES / "files/node-programs"
 OF_THE_COLLECTOR = "github.com/open-telemetry/opentelemetry-collector-contrib/"
+MONITORING = Path("roles/monitoring/files")
 PROGRAMS = {
+    "alertmanager": (MONITORING / "alertmanager", "github.com/prometheus/alertmanager"),
     "collector": (Path("roles/logging/files/collector"), f"{OF_THE_COLLECTOR}receiver/filelogreceiver"),
     "etcd": (NODE_PROGRAMS, "go.etcd.io/etcd/server/v3"),
     "kind": (NODE_PROGRAMS, "sigs.k8s.io/kind"),
+    "kube-state-metrics": (MONITORING / "kube-state-metrics", "k8s.io/kube-state-metrics/v2"),
     "kubernetes": (NODE_PROGRAMS, KUBERNETES),
     "metrics-server": (IMAGES / "files/metrics-server", "sigs.k8s.io/metrics-server"),
     "network-policy-agent": (NODE_PROGRAMS, "sigs.k8s.io/kube-network-policies"),
+    "prometheus": (MONITORING / "prometheus", "github.com/prometheus/prometheus"),
     "victorialogs": (Path("roles/log_host/files/victorialogs"), "github.com/VictoriaMetrics/VictoriaLogs"),
 }
 """The folder and the module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lib.cluster import Cluster
@@ -36,6 +37,8 @@ def test_backup_and_restore_on_an_empty_store(cluster: Cluster, tmp_path: Path) 
     assert backup.status == 0, backup.output
     assert json.loads(file.read_text())["count"] == saved
     assert file.stat().st_mode & 0o777 == 0o600
+    recorded = cluster.get("configmap", "counter-backup", "--namespace=counter")["metadata"]["creationTimestamp"]
+    assert datetime.now(UTC) - datetime.fromisoformat(recorded) < timedelta(minutes=1)
 
     empty_the_store(cluster)
     assert count(URL) == 1

@@ -45,7 +45,9 @@ HEALTH = {"victorialogs": "/health", "loki": "/ready"}
 CLOSED = [
     "/",
     "/ready/",
-    "/metrics",
+    "/metrics/",
+    "/node/",
+    "/node/metrics/",
     "/flags",
     "/config",
     "/services",
@@ -79,12 +81,13 @@ CLOSED = [
 ]
 # Who gets what: the rows are those who ask, the columns what for.
 ACCESS: dict[tuple[str | None, str | None], dict[str, int]] = {
-    (None, None): {"push": 401, "query": 401, "ready": 401, "closed": 404},
-    ("collector", "wrong"): {"push": 401, "query": 401, "ready": 401, "closed": 404},
-    ("reader", "wrong"): {"push": 401, "query": 401, "ready": 401, "closed": 404},
-    ("nobody", "wrong"): {"push": 401, "query": 401, "ready": 401, "closed": 404},
-    ("collector", None): {"push": 200, "query": 401, "ready": 200, "closed": 404},
-    ("reader", None): {"push": 401, "query": 200, "ready": 200, "closed": 404},
+    (None, None): {"push": 401, "query": 401, "metrics": 401, "ready": 401, "closed": 404},
+    ("collector", "wrong"): {"push": 401, "query": 401, "metrics": 401, "ready": 401, "closed": 404},
+    ("reader", "wrong"): {"push": 401, "query": 401, "metrics": 401, "ready": 401, "closed": 404},
+    ("nobody", "wrong"): {"push": 401, "query": 401, "metrics": 401, "ready": 401, "closed": 404},
+    ("collector", None): {"push": 200, "query": 401, "metrics": 401, "ready": 200, "closed": 404},
+    ("reader", None): {"push": 401, "query": 200, "metrics": 401, "ready": 200, "closed": 404},
+    ("prometheus", None): {"push": 401, "query": 401, "metrics": 200, "ready": 200, "closed": 404},
 }
 
 
@@ -93,6 +96,7 @@ def paths(machine: LogHost, what: str) -> list[str]:
     return {
         "push": list(PUSHING[machine.store]),
         "query": QUERYING[machine.store],
+        "metrics": ["/metrics", "/node/metrics"],
         "ready": ["/ready"],
         "closed": CLOSED,
     }[what]

@@ -35,11 +35,12 @@ def test_files_are_for_those_who_need_them(machine: LogHost) -> None:
         "/etc/log-store/push.htpasswd": "640 root",
         "/etc/log-store/query.htpasswd": "640 root",
         "/etc/log-store/any.htpasswd": "640 root",
+        "/etc/log-store/metrics.htpasswd": "640 root",
     }
     found = machine.run("stat", "--format=%n %a %U", *expected).splitlines()
     assert dict(line.split(" ", 1) for line in found) == expected
     assert SECRETS.stat().st_mode & 0o777 == 0o700
-    private = {"ca.key", "server.key", "collector-password", "reader-password"}
+    private = {"ca.key", "server.key", "collector-password", "reader-password", "prometheus-password"}
     public = {"ca.crt", "server.crt"}
     assert {path.name for path in SECRETS.iterdir()} == private | public
     assert all((SECRETS / name).stat().st_mode & 0o777 == 0o600 for name in private)

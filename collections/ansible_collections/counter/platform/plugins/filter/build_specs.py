@@ -21,6 +21,7 @@ options:
       - C(rootfs) names the Debian rootfs that the image is, or whose base image it starts from.
       - C(dockerfile) names the folder of a component's Dockerfile, C(component) where it is left out.
       - C(module) names the Go module of a component's program, C(node-programs) where it is left out.
+      - C(tools) names further programs of the module that the image has.
       - C(files) lists further files of a component, each with C(path) below O(files) and C(dest).
     type: dict
     required: true
@@ -98,17 +99,20 @@ def build_specs(
         elif entry["build"] == "component":
             base = _named(bases, entry["rootfs"], f"{name}: base image") if "rootfs" in entry else None
             compiled = _named(programs, entry.get("module", "node-programs"), f"{name}: Go module")
-            program = {
-                "path": f"{compiled['path']}/{name}",
-                "dest": f"files/usr/local/bin/{name}",
-                "key": compiled["key"],
-            }
+            inside = [
+                {
+                    "path": f"{compiled['path']}/{program}",
+                    "dest": f"files/usr/local/bin/{program}",
+                    "key": compiled["key"],
+                }
+                for program in [name, *entry.get("tools", [])]
+            ]
             further = [
                 {"path": f"{files}/{file['path']}", "dest": f"files/{file['dest']}"} for file in entry.get("files", [])
             ]
             build |= {
                 "dockerfile": f"{files}/{entry.get('dockerfile', 'component')}/Dockerfile",
-                "files": [program, *further],
+                "files": [*inside, *further],
                 "build_args": {"BASE": base["image"]} if base else {"PROGRAM": name} if "dockerfile" in entry else {},
                 "base_archives": [base["archive"]] if base else [],
             }

@@ -1,0 +1,123 @@
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Charts over time as SVG, for a light and for a dark page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, PercentFormatter
+
+WIDTH, HEIGHT = 4.2, 2.6  # inches: as wide as a phone, so that its text is as large there as on a desk
+LINES = ("-", "--", ":", "-.", (0, (1, 4)), (0, (8, 3)))
+MARKERS = ("", "", "", "", "o", "s", "^", "D")
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a page; neighbours differ also for those who see few colours (Okabe and Ito's, dark and light)."""
+
+    text: str
+    grid: str
+    lines: tuple[str, ...]
+
+
+THEMES = {
+    "light": Theme("#1f2328", "#d0d7de", ("#0072b2", "#b34700", "#00795a", "#8a3a6e", "#5c5c00", "#333333")),
+    "dark": Theme("#e6edf3", "#3d444d", ("#56b4e9", "#e69f00", "#2fc99a", "#dd94bd", "#f0e442", "#cccccc")),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is drawn as one line.
+
+    Attributes:
+        label: its name in the legend.
+        points: times in seconds since 1970 and values, in the order of the times.
+    """
+
+    label: str
+    points: Sequence[tuple[float, float]]
+
+
+def readable(value: float, unit: str) -> str:
+    """Return a value with its unit, as a person reads it; ``unit`` is one of :class:`panels.Panel`."""
+    if unit == "percentunit":
+        return f"{value * 100:.3g} %"
+    if unit == "decbytes":
+        return EngFormatter(unit="B", places=1)(value)
+    if unit == "s":
+        return EngFormatter(unit="s", places=1)(value)
+    if unit == "reqps":
+        return f"{value:.3g}/s"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}".replace(",", " ")
+
+
+def _scale(axes: Axes, unit: str) -> None:
+    if unit == "percentunit":
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    else:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _position: readable(value, unit)))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+
+
+def day(time: float) -> float:
+    """Return a time in seconds since 1970 as the days since then that matplotlib counts in."""
+    return time / 86400
+
+
+def svg(lines: Sequence[Line], unit: str, start: float, end: float, theme: Theme) -> str:
+    """Return a chart of ``lines`` from ``start`` to ``end``, both seconds since 1970, in UTC, as SVG of its own."""
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "counter-platform",
+        "font.family": "sans-serif",
+        "font.size": 8,
+        **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), theme.text),
+        "axes.edgecolor": theme.grid,
+        "path.simplify": True,
+    }
+    with rc_context(settings):
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        figure.patch.set_alpha(0)
+        axes = figure.add_subplot()
+        axes.patch.set_alpha(0)
+        for number, line in enumerate(lines):
+            axes.plot(
+                [day(time) for time, _ in line.points],
+                [value for _, value in line.points],
+                label=line.label,
+                color=theme.lines[number % len(theme.lines)],
+                linestyle=LINES[number % len(LINES)],
+                marker=MARKERS[number % len(MARKERS)],
+                markevery=0.1,
+                markersize=3,
+                linewidth=1.4,
+            )
+        axes.set_xlim(day(start), day(end))
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(0, low), high if high > 0 else 1)
+        locator = AutoDateLocator(tz=UTC, maxticks=6)  # type: ignore[no-untyped-call] # matplotlib's dates have no types
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
+        axes.set_xlabel("UTC")
+        _scale(axes, unit)
+        axes.grid(visible=True, color=theme.grid, linewidth=0.5)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        if lines:
+            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7)
+        else:
+            axes.text(0.5, 0.5, "no values in this time", transform=axes.transAxes, ha="center")
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    return drawn.getvalue()

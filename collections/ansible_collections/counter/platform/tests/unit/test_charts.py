@@ -1,0 +1,54 @@
+"""Charts, as a browser and a reader get them."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from ansible_collections.counter.platform.plugins.module_utils.charts import THEMES, Line, readable, svg
+
+START, END = 1_764_000_000.0, 1_764_003_600.0  # 2025-11-24 16:00 UTC and an hour later
+RISING = Line("<one & other>", [(START + 60 * minute, minute / 100) for minute in range(60)])
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.005, "percentunit", "0.5 %"),
+        (76_000_000, "decbytes", "76.0 MB"),
+        (0.012, "s", "12.0 ms"),
+        (0, "s", "0.0 s"),
+        (12.345, "reqps", "12.3/s"),
+        (123456, "short", "123 456"),
+        (0.25, "cores", "0.25"),
+    ],
+)
+def test_value_is_readable(value: float, unit: str, text: str) -> None:
+    assert readable(value, unit) == text
+
+
+def texts(chart: str) -> list[str]:
+    """Return what is written in a chart."""
+    return [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", chart)]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_chart_has_its_axes_and_its_legend_in_words(theme: str) -> None:
+    chart = svg([RISING, Line("second", RISING.points)], "percentunit", START, END, THEMES[theme])
+    found = texts(chart)
+    assert {"UTC", "<one & other>", "second", "16:15", "16:30", "16:45"} <= set(found)
+    assert any(text.endswith("%") for text in found)
+    # Lines are told apart without colour, too.
+    assert chart.count("stroke-dasharray") >= 1
+
+
+def test_chart_loads_nothing_and_is_the_same_again() -> None:
+    first, second = (svg([RISING], "short", START, END, THEMES["dark"]) for _ in range(2))
+    assert first == second
+    assert 'href="http' not in first
+    assert "<script" not in first
+
+
+def test_chart_without_values_says_so() -> None:
+    assert "no values in this time" in texts(svg([], "short", START, END, THEMES["light"]))

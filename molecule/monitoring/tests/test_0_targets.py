@@ -1,0 +1,83 @@
+"""Everything gives metrics, every panel and rule finds its figures, and the counts agree."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS, Panel
+from lib.command import execute
+from lib.load import Load
+from lib.paths import ROOT
+from lib.prometheus import MONITORING, Prometheus
+from lib.service import PORT
+from lib.wait import wait_for
+
+JOBS = {
+    "alertmanager", "apiserver", "cadvisor", "collector", "coredns", "counter", "counter-proxy", "kube-state-metrics",
+    "kubelet", "log-host", "log-store", "metrics-server", "prometheus", "valkey",
+}  # fmt: skip
+PANELS = [pytest.param(panel, id=f"{board.name}: {panel.title}") for board in DASHBOARDS for panel in board.panels]
+
+
+@pytest.fixture(scope="module")
+def requests(prometheus: Prometheus) -> int:
+    """Requests that were sent, and read by Prometheus since."""
+    load = Load(PORT).run(100)
+    load.check_exact()
+    counted = "sum(rate(counter_requests_total{route='/'}[30s]))"
+    wait_for("Prometheus to read of them", lambda: prometheus.value(counted) > 0, 60)
+    return len(load.values)
+
+
+def test_every_target_gives_metrics(prometheus: Prometheus) -> None:
+    wait_for("every target", lambda: prometheus.scraped() == JOBS, 60)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_panel_has_values(prometheus: Prometheus, requests: int, panel: Panel) -> None:
+    for query in panel.queries:
+        expr = query.expr.replace("$__rate_interval", "60s")
+        found = prometheus.query(expr)
+        assert found, expr
+        # Labels that the legend names are there.
+        for name in re.findall(r"{{(\w+)}}", query.legend):
+            assert all(labels.get(name) for labels, _ in found), f"{name} in {found}"
+
+
+def test_dashboards_are_where_grafanas_sidecar_looks(prometheus: Prometheus) -> None:
+    maps = prometheus.cluster.get("configmaps", MONITORING, "--selector=grafana_dashboard=1")["items"]
+    titles = {json.loads(text)["title"] for found in maps for text in found["data"].values()}
+    assert titles == {board.title for board in DASHBOARDS}
+
+
+def test_only_the_watchdog_fires(prometheus: Prometheus) -> None:
+    wait_for("the watchdog", lambda: prometheus.told() == {"Watchdog"}, 60)
+    assert prometheus.firing() == {"Watchdog"}
+
+
+def test_sent_counted_logged_and_scraped_requests_are_as_many(prometheus: Prometheus) -> None:
+    total = 'sum(counter_requests_total{route="/",status="200"})'
+    before = prometheus.value(total)
+    load = Load(PORT).run(50)
+    load.check_exact()
+    wait_for("the increase", lambda: prometheus.value(total) - before == len(load.values), 60)
+
+
+def test_report_is_one_page_that_loads_nothing(prometheus: Prometheus, requests: int) -> None:
+    page = ROOT / ".state/molecule/report/index.html"
+    page.unlink(missing_ok=True)
+    run = execute(
+        "ansible-playbook", "-i", "inventories/local", "playbooks/report.yml", "-e", "platform_environment=molecule",
+        "-e", f"platform_root={ROOT}", "-e", "monitoring_span=10m",
+    )  # fmt: skip
+    assert run.status == 0, run.output
+    assert ".state/molecule/report/index.html" in run.message()
+    text = page.read_text()
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert all(f"<h3>{panel.title}</h3>" in text for board in DASHBOARDS for panel in board.panels)
+    # A chart for light pages and one for dark ones, of each panel; and nothing from elsewhere.
+    assert text.count("data:image/svg+xml;base64,") == 2 * sum(len(board.panels) for board in DASHBOARDS)
+    assert not re.findall(r"""(?:src|href|srcset)=["'](?!data:)""", text)
+    assert "no values" not in run.message()

@@ -1,0 +1,169 @@
+"""Rules and dashboards are what Prometheus takes, each alert fires by its cause, and each has a page that leads on."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS
+from ansible_collections.counter.platform.plugins.modules.go_programs import ensure
+from contracts.manifests import MONITORING, Object, value_of
+from contracts.test_schema import strict
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from lib.paths import CACHE, ROOT
+from tools.versions import go, tool
+
+RULES = sorted((MONITORING / "files/rules").glob("*.yml"))
+RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))
+FIGURES = ROOT / "tests/contracts/alerts_test.yml"
+AT_MOST = 20
+OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The program by which the role checks its rules, out of the same build."""
+    version = value_of("local", "monitoring", "_monitoring_versions")["prometheus"]
+    built = ensure(
+        {
+            "name": "prometheus-programs",
+            "source": str(MONITORING / "files/prometheus"),
+            "packages": ["tool"],
+            "rename": {},
+            "tags": list(value_of("local", "monitoring", "monitoring_go_tags")),
+            "stamps": [{"package": "github.com/prometheus/common/version", "variables": {"Version": str(version)}}],
+            "go": tool("go"),
+            "cache": str(CACHE),
+            "cache_days": 14,
+        },
+        check_mode=False,
+    )
+    return f"{built['path']}/promtool"
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    """Return the alerts of all rules by name."""
+    groups = [group for file in RULES for group in yaml.safe_load(file.read_text())["groups"]]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+def run(*command: str | Path) -> tuple[int, str]:
+    """Run a command and return its status and all of its output."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def check_rules(promtool: str, *files: Path) -> tuple[int, str]:
+    """Check files of rules as the role does before it applies them."""
+    return run(promtool, "check", "rules", "--lint=all", "--lint-fatal", *files)
+
+
+def test_rules_are_sound(promtool: str) -> None:
+    status, output = check_rules(promtool, *RULES)
+    assert status == 0, output
+    assert output.count("rules found") == len(RULES) >= 2
+
+
+def test_wrong_rule_is_found(promtool: str, tmp_path: Path) -> None:
+    faulty = tmp_path / "alerts.yml"
+    text = (MONITORING / "files/rules/alerts.yml").read_text()
+    faulty.write_text(text.replace("expr: redis_up == 0", "expr: redis_up = 0"))
+    status, output = check_rules(promtool, faulty)
+    assert status != 0
+    assert "redis_up = 0" in faulty.read_text()
+    assert "could not parse expression" in output
+
+
+def test_each_alert_fires_by_its_cause_and_clears(promtool: str) -> None:
+    status, output = run(promtool, "test", "rules", FIGURES)
+    assert status == 0, output
+    fired = set(re.findall(r'alertname="(\w+)", severity', FIGURES.read_text()))
+    assert fired | {"Watchdog"} == set(alerts())
+
+
+def test_alert_that_cannot_fire_is_found(promtool: str, tmp_path: Path) -> None:
+    for file in RULES:
+        faulty = file.read_text().replace("expr: redis_up == 0", "expr: redis_up == 2")
+        (tmp_path / file.name).write_text(faulty)
+    figures = tmp_path / FIGURES.name
+    figures.write_text(FIGURES.read_text().replace("../../roles/monitoring/files/rules/", ""))
+    status, output = run(promtool, "test", "rules", figures)
+    assert status != 0
+    assert 'alertname="ValkeyDown"' in output
+
+
+@pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board.name)
+def test_queries_of_panels_are_sound(promtool: str, board: Any, tmp_path: Path) -> None:
+    exprs = [query.expr for panel in board.panels for query in panel.queries]
+    rules = [
+        {"record": f"panel:{number}", "expr": expr.replace("$__rate_interval", "1m")}
+        for number, expr in enumerate(exprs)
+    ]
+    file = tmp_path / "panels.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": board.name, "rules": rules}]}))
+    status, output = run(promtool, "check", "rules", "--lint=none", file)
+    assert status == 0, output
+
+
+@functools.cache
+def operators_kinds() -> dict[str, Draft202012Validator]:
+    """Return a validator for each kind of prometheus-operator, from the definitions in its source."""
+    source = Path(json.loads(go(MONITORING / "files/prometheus", "mod", "download", "-json", OPERATOR))["Dir"])
+    found = {}
+    for kind in ("podmonitors", "servicemonitors", "prometheusrules"):
+        definition = source / f"example/prometheus-operator-crd/monitoring.coreos.com_{kind}.yaml"
+        spec = yaml.safe_load(definition.read_text())["spec"]
+        (schema,) = [version["schema"]["openAPIV3Schema"] for version in spec["versions"] if version["storage"]]
+        found[spec["names"]["kind"]] = Draft202012Validator(strict(schema))
+    return found
+
+
+def operators_objects() -> list[Object]:
+    """Return what playbooks/operator.yml writes."""
+    text = value_of("local", "monitoring", "lookup('ansible.builtin.template', 'operator.yaml.j2')")
+    return [entry for entry in yaml.safe_load_all(text) if entry]
+
+
+def test_operators_kinds_fit_its_own_schemas() -> None:
+    objects = operators_objects()
+    assert {entry["kind"] for entry in objects} == {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
+    for entry in objects:
+        error = best_match(operators_kinds()[entry["kind"]].iter_errors(entry))
+        assert error is None, f"{entry['kind']} {entry['metadata']['name']}: {error.json_path}: {error.message}"
+    rules = [group for entry in objects if entry["kind"] == "PrometheusRule" for group in entry["spec"]["groups"]]
+    assert {rule["alert"] for group in rules for rule in group["rules"] if "alert" in rule} == set(alerts())
+
+
+def test_field_that_the_operator_does_not_know_is_found() -> None:
+    monitor = next(entry for entry in operators_objects() if entry["kind"] == "PodMonitor")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    endpoint["portNr"] = endpoint.pop("portNumber")
+    assert not operators_kinds()["PodMonitor"].is_valid(monitor)
+
+
+def test_alerts_are_few_and_each_says_how_urgent_it_is() -> None:
+    assert len(alerts()) <= AT_MOST
+    assert {rule["labels"]["severity"] for rule in alerts().values()} == {"none", "page", "ticket"}
+    assert all(set(rule["annotations"]) == {"summary", "runbook"} for rule in alerts().values())
+
+
+def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
+    named = {rule["annotations"]["runbook"] for rule in alerts().values()}
+    assert named == {str(page.relative_to(ROOT)) for page in RUNBOOKS}
+
+
+@pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.stem)
+def test_runbook_says_what_to_look_at_and_what_to_do(page: Path) -> None:
+    text = page.read_text()
+    assert text.startswith(f"# {page.stem}\n\n")
+    assert re.findall(r"^## (.*)$", text, re.M) == ["Look at", "Do"]
+    assert text.count("```sh\nexport KUBECONFIG=") == 1
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (page.parent / link).is_file(), link
