@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS, Panel
+from lib.cluster import Cluster
 from lib.command import execute
+from lib.lines import Lines
 from lib.load import Load
 from lib.paths import ROOT
 from lib.prometheus import MONITORING, Prometheus
-from lib.service import PORT
+from lib.service import APP, PORT
 from lib.wait import wait_for
 
 JOBS = {
@@ -57,12 +60,29 @@ def test_only_the_watchdog_fires(prometheus: Prometheus) -> None:
     assert prometheus.firing() == {"Watchdog"}
 
 
-def test_sent_counted_logged_and_scraped_requests_are_as_many(prometheus: Prometheus) -> None:
-    total = 'sum(counter_requests_total{route="/",status="200"})'
-    before = prometheus.value(total)
-    load = Load(PORT).run(50)
+def test_sent_counted_stored_and_logged_requests_are_as_many_over_a_rollout(
+    cluster: Cluster, prometheus: Prometheus
+) -> None:
+    # A pod that ends takes along what it counted after its last scrape. Valkey stays.
+    increments = 'redis_commands_total{cmd="incr"}'
+    quiet = "changes(redis_commands_total{cmd='incr'}[40s])"
+    wait_for("what was counted before to be read", lambda: prometheus.value(quiet) == 0, 90)
+    before, began = prometheus.value(increments), datetime.now(UTC)
+    with Load(PORT).running() as load:
+        cluster.kubectl("rollout", "restart", "deployment/counter", APP)
+        cluster.kubectl("rollout", "status", "deployment/counter", APP, "--timeout=120s", timeout=130)
     load.check_exact()
-    wait_for("the increase", lambda: prometheus.value(total) - before == len(load.values), 60)
+    sent = len(load.values)
+    assert max(load.values) - min(load.values) + 1 == sent
+    wait_for("the increase", lambda: prometheus.value(increments) - before == sent, 60)
+    of_them = f'_time:>={began:%Y-%m-%dT%H:%M:%SZ} logger:="counter.request" path:="/" status:="200"'
+    lines = Lines(cluster)
+
+    def logged() -> int:
+        (row,) = lines.query(f"{of_them} | stats count() lines")
+        return int(row["lines"])
+
+    wait_for("a line of each", lambda: logged() == sent, 60)
 
 
 def test_report_is_one_page_that_loads_nothing(prometheus: Prometheus, requests: int) -> None:
