@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, PercentFormatter
 
 WIDTH, HEIGHT = 4.2, 2.6  # inches: as wide as a phone, so that its text is as large there as on a desk
+LEGEND_LETTERS = 72  # in a row over the whole width, with 8 for each line's mark
 LINES = ("-", "--", ":", "-.", (0, (1, 4)), (0, (8, 3)))
 MARKERS = ("", "", "", "", "o", "s", "^", "D")
 
@@ -115,7 +116,9 @@ def svg(lines: Sequence[Line], unit: str, start: float, end: float, theme: Theme
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         if lines:
-            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=7)
+            longest = max(len(line.label) for line in lines)
+            columns = max(1, min(3, LEGEND_LETTERS // (longest + 8)))
+            figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=7)
         else:
             axes.text(0.5, 0.5, "no values in this time", transform=axes.transAxes, ha="center")
         drawn = io.StringIO()

@@ -160,7 +160,7 @@ DASHBOARDS = (
         )),
         Panel("Log host's disk left", "percentunit", "Of each file system; lines are refused below a tenth.", (
             Query(
-                'node_filesystem_avail_bytes{job="log-host",fstype!~"tmpfs|ramfs"}'
+                'node_filesystem_avail_bytes{job="log-host"}'
                 " / node_filesystem_size_bytes", "{{mountpoint}}",
             ),
         )),

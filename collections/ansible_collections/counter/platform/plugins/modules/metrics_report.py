@@ -37,8 +37,8 @@ options:
     type: path
     required: true
   owner:
-    description: The file's owner.
-    type: str
+    description: Number of the user whom the file shall belong to.
+    type: int
     required: true
 author: counter-platform contributors
 """
@@ -52,7 +52,7 @@ EXAMPLES = r"""
     span: 6h
     title: local
     dest: .state/local/report/index.html
-    owner: me
+    owner: "{{ platform_owner }}"
 """
 
 RETURN = r"""
@@ -67,8 +67,8 @@ import base64
 import contextlib
 import html
 import json
+import os
 import re
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -94,7 +94,7 @@ ARGUMENTS: dict[str, Any] = {
     "span": {"type": "str", "default": "1h"},
     "title": {"type": "str", "required": True},
     "dest": {"type": "path", "required": True},
-    "owner": {"type": "str", "required": True},
+    "owner": {"type": "int", "required": True},
 }
 
 PAGE = """<!doctype html>
@@ -236,7 +236,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     partial.write_text(text)
     partial.chmod(0o600)
     for path in (*made, partial):
-        shutil.chown(path, params["owner"])
+        os.chown(path, params["owner"], -1)
     partial.replace(target)
     return {"changed": True, "empty": empty}
 
