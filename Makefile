@@ -35,7 +35,7 @@ logs: venv ## How to look at the logs, or the lines of a query (QUERY=...)
 	cat .state/$(ENVIRONMENT)/logs/answer
 
 report: venv ## The metrics of the last hour, or of another span, as one page (SPAN=6h)
-	@$(PLAYBOOK) playbooks/report.yml $(if $(SPAN),-e monitoring_span='$(SPAN)') $(ARGS)
+	@$(PLAYBOOK) playbooks/report.yml $(if $(SPAN),-e report_span='$(SPAN)') $(ARGS)
 
 dashboards: venv ## Open the way to the pages of Prometheus and Alertmanager, until Ctrl-C
 	@kubectl=(.state/$(ENVIRONMENT)/bin/kubectl --kubeconfig .state/$(ENVIRONMENT)/kubeconfig -n monitoring)
