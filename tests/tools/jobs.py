@@ -94,7 +94,7 @@ SUITES: dict[str, Steps] = {
             [
                 *(
                     of_molecule(name, keeps=True)
-                    for name in ("cluster_addons", "counter_app", "logging", "default", "monitoring")
+                    for name in ("cluster_addons", "counter_app", "logging", "monitoring", "default")
                 ),
                 DESTROY,
             ]
@@ -111,7 +111,7 @@ SUITES: dict[str, Steps] = {
             ],
             [of_molecule("log_host"), of_molecule("log_instance"), IAC],
         ],
-        [[of_molecule("counter_app"), of_molecule("logging")]],
+        [[of_molecule(name) for name in ("counter_app", "logging", "monitoring")]],
     ],
 }
 
