@@ -1,13 +1,17 @@
-"""Prometheus as it runs in the cluster, asked in its own pod, and the alerts that reach Alertmanager."""
+"""Prometheus as it runs in the cluster, asked by way of the API server, and the alerts that reach Alertmanager."""
 
 from __future__ import annotations
 
 import json
+import time
+from urllib.parse import urlencode
 
 from lib.cluster import Cluster
 from lib.types import Json
 
 MONITORING = "--namespace=monitoring"
+STEP = 5
+"""Seconds between two moments at which :meth:`Prometheus.fired` looks."""
 
 
 class Prometheus:
@@ -18,8 +22,7 @@ class Prometheus:
 
     def query(self, expr: str) -> list[tuple[dict[str, str], float]]:
         """Return the labels and values that an expression has now."""
-        inside = ["exec", "prometheus-0", MONITORING, "--", "promtool", "query", "instant", "--format=json"]
-        found: list[Json] = json.loads(self.cluster.kubectl(*inside, "http://127.0.0.1:9090", expr))
+        found = self._ask("query", query=expr)
         return [(series["metric"], float(series["value"][1])) for series in found]
 
     def value(self, expr: str) -> float:
@@ -32,6 +35,16 @@ class Prometheus:
         """Return the names of the alerts that fire."""
         return {labels["alertname"] for labels, _ in self.query('ALERTS{alertstate="firing"}')}
 
+    def fired(self, since: float) -> dict[str, list[float]]:
+        """Return the moments at which each alert fired, in seconds since 1970, ``STEP`` apart.
+
+        Args:
+            since: from when on, in seconds since 1970.
+        """
+        expr = 'count by (alertname) (ALERTS{alertstate="firing"})'
+        found = self._ask("query_range", query=expr, start=str(since), end=str(time.time()), step=str(STEP))
+        return {series["metric"]["alertname"]: [moment for moment, _ in series["values"]] for series in found}
+
     def told(self) -> set[str]:
         """Return the names of the alerts on Alertmanager's page."""
         inside = ["exec", "alertmanager-0", MONITORING, "--", "amtool", "--alertmanager.url=http://127.0.0.1:9093"]
@@ -42,3 +55,9 @@ class Prometheus:
         """Return the jobs all of whose targets give metrics."""
         up = self.query("min by (job) (up)")
         return {labels["job"] for labels, value in up if value == 1}
+
+    def _ask(self, what: str, **parameters: str) -> list[Json]:
+        # Kubelet is not on this way: it may be what an alert is about.
+        path = f"/api/v1/namespaces/monitoring/pods/prometheus-0:9090/proxy/api/v1/{what}?{urlencode(parameters)}"
+        found: list[Json] = json.loads(self.cluster.kubectl("get", f"--raw={path}"))["data"]["result"]
+        return found

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
+from lib.causes import VOLUMES
 from lib.cluster import Cluster
-from lib.command import run
-from lib.docker import docker
-from lib.network import answers
 from lib.prometheus import MONITORING, Prometheus
-from lib.service import READY, playbook
+from lib.service import playbook
 from lib.types import Json
-from lib.wait import wait_for
-
-VOLUMES = Path("/var/lib/counter-platform/molecule/volumes")
 
 
 def objects(cluster: Cluster) -> dict[str, Json]:
@@ -38,32 +29,6 @@ def of_the_monitoring(name: str) -> bool:
     return " monitoring" in name
 
 
-def wait_until_ready(cluster: Cluster) -> None:
-    """Wait until a node that was started again has its pods."""
-    wait_for("the service", lambda: answers(READY), 240)
-    cluster.kubectl("rollout", "status", "statefulset/prometheus", MONITORING, "--timeout=120s", timeout=130)
-
-
-@pytest.fixture
-def small_disk(cluster: Cluster, prometheus: Prometheus) -> Iterator[Path]:
-    """The volume of Alertmanager on a disk of its own, of 64 MB."""
-    place, disk = VOLUMES / "alertmanager", VOLUMES / "disk"
-    run("truncate", "--size=64M", str(disk))
-    run("mkfs.ext4", "-q", str(disk))
-    run("mount", "--options=loop", str(disk), str(place))
-    place.chmod(0o777)
-    docker("restart", "--time=0", cluster.node)
-    wait_until_ready(cluster)
-    yield place
-    cluster.kubectl("scale", "statefulset/alertmanager", MONITORING, "--replicas=0")
-    docker("stop", "--time=0", cluster.node)
-    run("umount", str(place))
-    disk.unlink()
-    docker("start", cluster.node)
-    wait_until_ready(cluster)
-    cluster.kubectl("scale", "statefulset/alertmanager", MONITORING, "--replicas=1")
-
-
 def test_another_setting_makes_another_pod_that_has_the_figures(cluster: Cluster, prometheus: Prometheus) -> None:
     oldest = "min_over_time(timestamp(up{job='prometheus'})[1h:15s])"
     before = prometheus.value(oldest)
@@ -75,19 +40,6 @@ def test_another_setting_makes_another_pod_that_has_the_figures(cluster: Cluster
     cluster.kubectl("delete", "pod", "prometheus-0", MONITORING, "--grace-period=0", "--force")
     cluster.kubectl("rollout", "status", "statefulset/prometheus", MONITORING, "--timeout=120s", timeout=130)
     assert prometheus.value(oldest) == before
-
-
-@pytest.mark.soak
-def test_volume_that_fills_is_told_before_it_is_full(prometheus: Prometheus, small_disk: Path) -> None:
-    wait_for("kubelet's figures", lambda: "kubelet" in prometheus.scraped(), 120)
-    filling = small_disk / "filling"
-    free = shutil.disk_usage(small_disk)
-    with filling.open("wb") as stream:
-        stream.write(b"0" * int(free.free - 0.05 * free.total))
-    wait_for("the alert", lambda: "VolumeFills" in prometheus.firing(), 240)
-    assert shutil.disk_usage(small_disk).free > 0
-    filling.unlink()
-    wait_for("its end", lambda: "VolumeFills" not in prometheus.firing(), 240)
 
 
 def test_without_monitoring_all_of_it_goes_and_nothing_else(cluster: Cluster, prometheus: Prometheus) -> None:

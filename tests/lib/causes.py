@@ -1,0 +1,277 @@
+"""What an alert is for, made for real as long as a block runs, and taken away after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lib.cluster import Cluster
+from lib.command import run
+from lib.docker import docker
+from lib.lines import LABELS, LOGGING, Lines
+from lib.load import Load
+from lib.network import answers, free_port
+from lib.prometheus import MONITORING
+from lib.service import (
+    APP,
+    OUTSIDE,
+    PORT,
+    READY,
+    REPLICAS_MAX,
+    REPLICAS_MIN,
+    name,
+    playbook,
+    python_pod,
+    service_pods,
+    set_replicas,
+)
+from lib.wait import wait_for
+
+VOLUMES = Path("/var/lib/counter-platform/molecule/volumes")
+FLOOD = """
+import os, time
+line = os.urandom(5000).hex()
+for _ in range(16000):
+    print(line, flush=True)
+    time.sleep(0.004)
+"""
+
+
+@contextmanager
+def pod_outside(cluster: Cluster, who: str, labels: dict[str, str], program: str) -> Iterator[None]:
+    """Run a program in a pod in a namespace of its own."""
+    namespace = f"{OUTSIDE}-{who}"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    pod = python_pod(who, namespace, labels, cluster.python_image())
+    pod["spec"]["containers"][0]["command"] = ["python3", "-c", program]
+    cluster.apply(pod)
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "namespace", namespace)
+
+
+@contextmanager
+def valkey_is_away(cluster: Cluster) -> Iterator[None]:
+    """Take Valkey away, while clients go on to count for a moment."""
+    # Whoever holds a connection is answered, with 503.
+    with Load(PORT, clients=100).running():
+        cluster.kubectl("scale", "statefulset/counter-valkey", APP, "--replicas=0")
+        threading.Event().wait(15)
+    try:
+        yield
+    finally:
+        cluster.kubectl("scale", "statefulset/counter-valkey", APP, "--replicas=1")
+        wait_for("the service", lambda: answers(READY), 60)
+
+
+@contextmanager
+def container_ends_again_and_again(cluster: Cluster) -> Iterator[None]:
+    """Run a pod that ends with an error as soon as it runs."""
+    with pod_outside(cluster, "ending", {}, "raise SystemExit('out of ideas')"):
+        yield
+
+
+@contextmanager
+def valkey_answers_slowly(cluster: Cluster) -> Iterator[None]:
+    """Stop Valkey for 150 ms again and again, while clients count for half a minute."""
+    stop_and_go = "for _ in $(seq 200); do pkill -STOP -x $0; sleep 0.15; pkill -CONT -x $0; sleep 0.01; done"
+    with Load(PORT, clients=20).running():
+        cluster.node_exec("sh", "-c", stop_and_go, "redis-server")
+    yield
+
+
+@contextmanager
+def pod_is_busy(cluster: Cluster) -> Iterator[None]:
+    """Let a pod use all the processor time that it may have, and the autoscaler have one pod more than at rest."""
+    set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
+    bounds = {"spec": {"maxReplicas": REPLICAS_MIN + 1}}
+    cluster.kubectl("patch", "hpa", "counter", APP, f"--patch={json.dumps(bounds)}")
+    # `timeout` ends the loop inside the pod, whatever becomes of this process.
+    loop = ["timeout", "900", "sh", "-c", "while :; do :; done"]
+    busy = name(service_pods(cluster)[0])
+    process = subprocess.Popen([*cluster.command, "exec", busy, APP, "--container=service", "--", *loop])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        cluster.kubectl("delete", "pod", busy, APP)
+        set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
+        set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
+
+
+@contextmanager
+def client_fills_valkeys_memory(cluster: Cluster) -> Iterator[None]:
+    """Keep a command in Valkey's memory that is as long as 86 % of it, and does not end."""
+    size = int(0.86 * 128 * 2**20)
+    password = (cluster.state / "valkey-password").read_text()
+    port = free_port()
+    forward = [*cluster.command, "port-forward", "counter-valkey-0", f"{port}:6379", APP]
+    with subprocess.Popen(forward, stdout=subprocess.DEVNULL) as process:
+        try:
+
+            def connect() -> socket.socket | None:
+                try:
+                    return socket.create_connection(("127.0.0.1", port), timeout=60)
+                except ConnectionRefusedError:
+                    return None
+
+            with wait_for("the way to Valkey", connect) as client:
+                client.sendall(f"AUTH counter {password}\r\n".encode())
+                answer = client.recv(100)
+                assert answer == b"+OK\r\n", answer
+                client.sendall(b"*2\r\n$4\r\nINCR\r\n$%d\r\n" % size)
+                client.sendall(bytes(size - 1))
+                yield
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def collector_is_away(cluster: Cluster) -> Iterator[None]:
+    """Take the collector off every node."""
+
+    def select(value: str | None) -> None:
+        pods = {"spec": {"nodeSelector": {"counter-platform/nowhere": value}}}
+        patch = json.dumps({"spec": {"template": pods}})
+        cluster.kubectl("patch", "daemonset/collector", LOGGING, f"--patch={patch}")
+
+    select("true")
+    try:
+        yield
+    finally:
+        select(None)
+        Lines(cluster).ready()
+
+
+@contextmanager
+def log_host_is_away(cluster: Cluster) -> Iterator[None]:
+    """Take the log host away, while a pod writes 160 MB in a minute or two."""
+    with Lines(cluster).without_log_host(), pod_outside(cluster, "flood", LABELS, FLOOD):
+        yield
+
+
+@contextmanager
+def disk_of_the_log_host_fills(cluster: Cluster) -> Iterator[None]:
+    """Fill all but a tenth of a further disk of the log host."""
+
+    def on_host(*command: str) -> str:
+        return docker("exec", Lines(cluster).host, *command)
+
+    on_host("truncate", "--size=64M", "/srv/disk")
+    on_host("mkfs.ext4", "-q", "/srv/disk")
+    on_host("mount", "--options=loop", "/srv/disk", "/mnt")
+    try:
+        size, free = map(int, on_host("df", "--block-size=1", "--output=size,avail", "/mnt").splitlines()[1].split())
+        on_host("fallocate", f"--length={free - size // 10}", "/mnt/filling")
+        yield
+    finally:
+        on_host("umount", "/mnt")
+        on_host("rm", "/srv/disk")
+
+
+def sign(folder: Path, days: int, ca: Path, ca_key: Path, *subject: str) -> tuple[Path, Path]:
+    """Make a key and a certificate for it that a CA has signed, and return both; with the words of openssl req."""
+    request, certificate, key = folder / "request.pem", folder / "short.crt", folder / "short.key"
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", str(key)]
+    run("openssl", "req", "-new", *kind, *subject, "-out", str(request))
+    run(
+        "openssl", "x509", "-req", "-in", str(request), "-copy_extensions", "copyall", "-days", str(days),
+        "-CA", str(ca), "-CAkey", str(ca_key), "-out", str(certificate),
+    )  # fmt: skip
+    return certificate, key
+
+
+@contextmanager
+def certificate_of_the_log_host_ends_soon(cluster: Cluster) -> Iterator[None]:
+    """Give the log host a certificate for ten days, and its own again."""
+    secrets, host = cluster.state / "logs", Lines(cluster)
+    names = f"subjectAltName=DNS:{host.host},IP:{host.address}"
+    with TemporaryDirectory() as folder:
+        words = ("-subj", f"/CN={host.host}", "-addext", names, "-addext", "extendedKeyUsage=serverAuth")
+        certificate, key = sign(Path(folder), 10, secrets / "ca.crt", secrets / "ca.key", *words)
+        given = ("-e", f"log_host_certificate={certificate}", "-e", f"log_host_certificate_key={key}")
+        played = playbook(*given, name="logs")
+        assert played.status == 0, played.output
+        try:
+            yield
+        finally:
+            played = playbook(name="logs")
+            assert played.status == 0, played.output
+
+
+@contextmanager
+def certificate_of_a_client_ends_soon(cluster: Cluster) -> Iterator[None]:
+    """Ask the API server every second by a certificate for five days."""
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        for file in ("ca.crt", "ca.key"):
+            (folder / file).write_text(cluster.node_exec("cat", f"/etc/kubernetes/pki/{file}"))
+        made = sign(folder, 5, folder / "ca.crt", folder / "ca.key", "-subj", "/CN=short")
+        login = [f"--client-certificate={made[0]}", f"--client-key={made[1]}"]
+        ended = threading.Event()
+
+        def ask() -> None:
+            while not ended.wait(1):
+                cluster.kubectl("get", "--raw=/livez", *login)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            asking.join()
+
+
+@contextmanager
+def kubelet_is_away(cluster: Cluster) -> Iterator[None]:
+    """Stop kubelet on the node."""
+    cluster.node_exec("systemctl", "stop", "kubelet")
+    try:
+        yield
+    finally:
+        cluster.node_exec("systemctl", "start", "kubelet")
+        cluster.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+
+
+def wait_until_node_runs(cluster: Cluster) -> None:
+    """Wait until a node that was started again has its pods."""
+    wait_for("the service", lambda: answers(READY), 240)
+    cluster.kubectl("rollout", "status", "statefulset/prometheus", MONITORING, "--timeout=120s", timeout=130)
+
+
+@contextmanager
+def volume_fills(cluster: Cluster) -> Iterator[None]:
+    """Give Alertmanager's volume a disk of its own, of 64 MB, and fill all but a twentieth of it."""
+    place, disk = VOLUMES / "alertmanager", VOLUMES / "disk"
+    run("truncate", "--size=64M", str(disk))
+    run("mkfs.ext4", "-q", str(disk))
+    run("mount", "--options=loop", str(disk), str(place))
+    place.chmod(0o777)
+    docker("restart", "--time=0", cluster.node)
+    wait_until_node_runs(cluster)
+    filling, there = place / "filling", shutil.disk_usage(place)
+    with filling.open("wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, there.free - there.total // 20)
+    try:
+        yield
+        assert shutil.disk_usage(place).free > 0, "it was full before it was told"
+    finally:
+        filling.unlink()
+        cluster.kubectl("scale", "statefulset/alertmanager", MONITORING, "--replicas=0")
+        docker("stop", "--time=0", cluster.node)
+        run("umount", str(place))
+        disk.unlink()
+        docker("start", cluster.node)
+        wait_until_node_runs(cluster)
+        cluster.kubectl("scale", "statefulset/alertmanager", MONITORING, "--replicas=1")
