@@ -16,7 +16,6 @@ HERE = {
     ".state/local": ".state/molecule",
     "counter-local": "counter-molecule",
     "counter-platform/local": "counter-platform/molecule",
-    "127.0.0.1:8080": "127.0.0.1:8088",
 }
 
 
