@@ -376,7 +376,14 @@ def outdated(root: Path) -> list[tuple[str, str, str, str]]:
     rows = []
     newer = "{{with .Update}}{{$.Path}} {{$.Version}} {{.Version}}{{end}}"
     for name, (folder, module) in PROGRAMS.items():
-        for line in go(root / folder, "list", "-m", "-u", "-f", newer, module).splitlines():
+        try:
+            told = go(root / folder, "list", "-m", "-u", "-f", newer, module)
+        except CommandError as error:
+            # Some mirrors serve a version and no list of them.
+            if not re.search(r"/@v/list: 40[34] ", str(error)):
+                raise
+            told = f"{module} {go(root / folder, 'list', '-m', '-f', '{{.Version}}', module).strip()} unknown"
+        for line in told.splitlines():
             _, here, newest = line.split()
             rows.append((name, here, newest, "Go modules"))
     days, newest = yaml.safe_load((root / TABLE).read_text()), packages_day(root)

@@ -123,7 +123,7 @@ DASHBOARDS = (
         Panel("Disk left", "percentunit", "Of the disk that the volume is on.", (
             Query(
                 'kubelet_volume_stats_available_bytes{persistentvolumeclaim="data-counter-valkey-0"}'
-                " / kubelet_volume_stats_capacity_bytes", "left",
+                " / (kubelet_volume_stats_available_bytes + kubelet_volume_stats_used_bytes)", "left",
             ),
         )),
     )),
@@ -161,7 +161,8 @@ DASHBOARDS = (
         Panel("Log host's disk left", "percentunit", "Of each file system; lines are refused below a tenth.", (
             Query(
                 'node_filesystem_avail_bytes{job="log-host"}'
-                " / node_filesystem_size_bytes", "{{mountpoint}}",
+                " / (node_filesystem_avail_bytes + node_filesystem_size_bytes - node_filesystem_free_bytes)",
+                "{{mountpoint}}",
             ),
         )),
         Panel("Memory", "decbytes", "Of the log store, and of each collector.", (
