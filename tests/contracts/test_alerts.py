@@ -92,8 +92,11 @@ def test_alert_that_cannot_fire_is_found(promtool: str, tmp_path: Path) -> None:
     for file in RULES:
         faulty = file.read_text().replace("expr: redis_up == 0", "expr: redis_up == 2")
         (tmp_path / file.name).write_text(faulty)
+    given = yaml.safe_load(FIGURES.read_text())
+    given["rule_files"] = [file.name for file in RULES]
+    given["tests"] = [case for case in given["tests"] if case["input_series"][0]["series"] == "redis_up"]
     figures = tmp_path / FIGURES.name
-    figures.write_text(FIGURES.read_text().replace("../../roles/monitoring/files/rules/", ""))
+    figures.write_text(yaml.safe_dump(given))
     status, output = run(promtool, "test", "rules", figures)
     assert status != 0
     assert 'alertname="ValkeyDown"' in output
