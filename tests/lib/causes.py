@@ -83,9 +83,10 @@ def container_ends_again_and_again(cluster: Cluster) -> Iterator[None]:
 @contextmanager
 def valkey_answers_slowly(cluster: Cluster) -> Iterator[None]:
     """Stop Valkey for 150 ms again and again, while clients count for half a minute."""
-    stop_and_go = "for _ in $(seq 200); do pkill -STOP -x $0; sleep 0.15; pkill -CONT -x $0; sleep 0.01; done"
-    with Load(PORT, clients=20).running():
-        cluster.node_exec("sh", "-c", stop_and_go, "redis-server")
+    valkey = cluster.node_exec("pgrep", "--exact", "valkey-server")
+    stop_and_go = "for _ in $(seq 200); do kill -STOP $0; sleep 0.15; kill -CONT $0; sleep 0.01; done"
+    with Load(PORT, clients=100).running():
+        cluster.node_exec("bash", "-euc", stop_and_go, valkey)
     yield
 
 
