@@ -49,7 +49,7 @@ def test_what_is_left_out_is_still_in_the_documents() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(command, marks=pytest.mark.soak if "playbooks/app" in command else ())
+        pytest.param(command, marks=pytest.mark.soak if re.search("playbooks/(app|monitoring)", command) else ())
         for command in commands()
         if not reason_elsewhere(command)
     ],

@@ -42,6 +42,16 @@ QUERYING = {
     ],
 }
 HEALTH = {"victorialogs": "/health", "loki": "/ready"}
+# Spelt in whatever way, it is one path with one login.
+METRICS = [
+    "/metrics",
+    "/node/metrics",
+    "/select/vmui/%2e%2e/%2e%2e/metrics",
+    "/select/vmui/..%2f..%2fmetrics",
+    "/select/logsql/../../metrics",
+    "//metrics",
+    "/ready/../node/metrics",
+]
 CLOSED = [
     "/",
     "/ready/",
@@ -70,12 +80,13 @@ CLOSED = [
     "/insert/opentelemetry/v1/logs",
     "/select/tenant_ids",
     "/select/vmalert/api/v1/rules",
-    "/select/vmui/%2e%2e/%2e%2e/metrics",
-    "/select/vmui/..%2f..%2fmetrics",
-    "/select/logsql/../../metrics",
+    "/select/vmui/%2e%2e/%2e%2e/flags",
+    "/select/vmui/..%2f..%2fflags",
+    "/select/logsql/../../flags",
     "/select/logsql/query/",
-    "//metrics",
-    "/ready/../metrics",
+    "/metrics/../flags",
+    "//flags",
+    "/ready/../flags",
     "/health",
     "/otlp/v1/logs",
 ]
@@ -96,7 +107,7 @@ def paths(machine: LogHost, what: str) -> list[str]:
     return {
         "push": list(PUSHING[machine.store]),
         "query": QUERYING[machine.store],
-        "metrics": ["/metrics", "/node/metrics"],
+        "metrics": METRICS,
         "ready": ["/ready"],
         "closed": CLOSED,
     }[what]

@@ -17,6 +17,8 @@ from lib.logs import LogHost, label
 from lib.wait import wait_for
 
 SECRETS = LogHost.secrets
+USERS = ("collector", "reader", "prometheus")
+MAY = ("push", "query", "metrics")
 
 
 def test_disk_guard_has_no_rights(machine: LogHost) -> None:
@@ -48,19 +50,19 @@ def test_files_are_for_those_who_need_them(machine: LogHost) -> None:
 
 def secrets_of(machine: LogHost) -> list[str]:
     """Return what nobody may print: passwords, their hashes, and what only the private keys have."""
-    secrets = [(SECRETS / f"{user}-password").read_text() for user in ("collector", "reader")]
-    hashes = machine.run("cat", "/etc/log-store/push.htpasswd", "/etc/log-store/query.htpasswd").splitlines()
+    secrets = [(SECRETS / f"{user}-password").read_text() for user in USERS]
+    hashes = machine.run("cat", *(f"/etc/log-store/{what}.htpasswd" for what in MAY)).splitlines()
     secrets += [line.partition(":")[2] for line in hashes]
     secrets += re.findall(r"Basic (\S+)\"", machine.run("cat", "/etc/log-store/credentials.conf"))
     secrets += [(SECRETS / f"{key}.key").read_text().splitlines()[1] for key in ("ca", "server")]
-    assert len(secrets) == 8
+    assert len(secrets) == 3 * len(USERS) + 2
     assert all(len(secret) >= 32 for secret in secrets)
     return secrets
 
 
 def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
     # Written anew, so that every task that knows a secret has something to report.
-    files = ["push.htpasswd", "query.htpasswd", "credentials.conf", "tls/server.key"]
+    files = [*(f"{what}.htpasswd" for what in MAY), "credentials.conf", "tls/server.key"]
     machine.run("rm", *(f"/etc/log-store/{name}" for name in files))
     played = machine.role("--diff", "-vvv", parts=["host", "secrets", "proxy"])
     assert played.status == 0, played.output
