@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from contracts.manifests import MONITORING, Object, value_of
 from contracts.test_schema import strict
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from lib.command import Run, execute
 from lib.paths import CACHE, ROOT
+from lib.prometheus import RULES, alerts
 from tools.versions import go, tool
 
-RULES = sorted((MONITORING / "files/rules").glob("*.yml"))
 RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))
 FIGURES = ROOT / "tests/contracts/alerts_test.yml"
 AT_MOST = 20
@@ -48,42 +48,30 @@ def promtool() -> str:
     return f"{built['path']}/promtool"
 
 
-def alerts() -> dict[str, dict[str, Any]]:
-    """Return the alerts of all rules by name."""
-    groups = [group for file in RULES for group in yaml.safe_load(file.read_text())["groups"]]
-    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
-
-
-def run(*command: str | Path) -> tuple[int, str]:
-    """Run a command and return its status and all of its output."""
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
-def check_rules(promtool: str, *files: Path) -> tuple[int, str]:
+def check_rules(promtool: str, *files: Path) -> Run:
     """Check files of rules as the role does before it applies them."""
-    return run(promtool, "check", "rules", "--lint=all", "--lint-fatal", *files)
+    return execute(promtool, "check", "rules", "--lint=all", "--lint-fatal", *map(str, files))
 
 
 def test_rules_are_sound(promtool: str) -> None:
-    status, output = check_rules(promtool, *RULES)
-    assert status == 0, output
-    assert output.count("rules found") == len(RULES) >= 2
+    checked = check_rules(promtool, *RULES)
+    assert checked.status == 0, checked.output
+    assert checked.output.count("rules found") == len(RULES) >= 2
 
 
 def test_wrong_rule_is_found(promtool: str, tmp_path: Path) -> None:
     faulty = tmp_path / "alerts.yml"
     text = (MONITORING / "files/rules/alerts.yml").read_text()
     faulty.write_text(text.replace("expr: redis_up == 0", "expr: redis_up = 0"))
-    status, output = check_rules(promtool, faulty)
-    assert status != 0
+    checked = check_rules(promtool, faulty)
+    assert checked.status != 0
     assert "redis_up = 0" in faulty.read_text()
-    assert "could not parse expression" in output
+    assert "could not parse expression" in checked.output
 
 
 def test_each_alert_fires_by_its_cause_and_clears(promtool: str) -> None:
-    status, output = run(promtool, "test", "rules", FIGURES)
-    assert status == 0, output
+    tested = execute(promtool, "test", "rules", str(FIGURES))
+    assert tested.status == 0, tested.output
     fired = set(re.findall(r'alertname="(\w+)", severity', FIGURES.read_text()))
     assert fired | {"Watchdog"} == set(alerts())
 
@@ -97,9 +85,9 @@ def test_alert_that_cannot_fire_is_found(promtool: str, tmp_path: Path) -> None:
     given["tests"] = [case for case in given["tests"] if case["input_series"][0]["series"] == "redis_up"]
     figures = tmp_path / FIGURES.name
     figures.write_text(yaml.safe_dump(given))
-    status, output = run(promtool, "test", "rules", figures)
-    assert status != 0
-    assert 'alertname="ValkeyDown"' in output
+    tested = execute(promtool, "test", "rules", str(figures))
+    assert tested.status != 0
+    assert 'alertname="ValkeyDown"' in tested.output
 
 
 @pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board.name)
@@ -111,8 +99,8 @@ def test_queries_of_panels_are_sound(promtool: str, board: Any, tmp_path: Path) 
     ]
     file = tmp_path / "panels.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": board.name, "rules": rules}]}))
-    status, output = run(promtool, "check", "rules", "--lint=none", file)
-    assert status == 0, output
+    checked = execute(promtool, "check", "rules", "--lint=none", str(file))
+    assert checked.status == 0, checked.output
 
 
 @functools.cache

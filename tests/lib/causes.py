@@ -8,15 +8,17 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lib.certificates import make_key, sign
 from lib.cluster import Cluster
 from lib.command import run
 from lib.docker import docker
-from lib.lines import LABELS, LOGGING, Lines
+from lib.lines import LABELS, Lines
 from lib.load import Load
 from lib.network import answers, free_port
 from lib.prometheus import MONITORING
@@ -65,7 +67,7 @@ def valkey_is_away(cluster: Cluster) -> Iterator[None]:
     # Whoever holds a connection is answered, with 503.
     with Load(PORT, clients=100).running():
         cluster.kubectl("scale", "statefulset/counter-valkey", APP, "--replicas=0")
-        threading.Event().wait(15)
+        time.sleep(15)
     try:
         yield
     finally:
@@ -141,18 +143,8 @@ def client_fills_valkeys_memory(cluster: Cluster) -> Iterator[None]:
 @contextmanager
 def collector_is_away(cluster: Cluster) -> Iterator[None]:
     """Take the collector off every node."""
-
-    def select(value: str | None) -> None:
-        pods = {"spec": {"nodeSelector": {"counter-platform/nowhere": value}}}
-        patch = json.dumps({"spec": {"template": pods}})
-        cluster.kubectl("patch", "daemonset/collector", LOGGING, f"--patch={patch}")
-
-    select("true")
-    try:
+    with cluster.without("collector", "logging"):
         yield
-    finally:
-        select(None)
-        Lines(cluster).ready()
 
 
 @contextmanager
@@ -181,26 +173,15 @@ def disk_of_the_log_host_fills(cluster: Cluster) -> Iterator[None]:
         on_host("rm", "/srv/disk")
 
 
-def sign(folder: Path, days: int, ca: Path, ca_key: Path, *subject: str) -> tuple[Path, Path]:
-    """Make a key and a certificate for it that a CA has signed, and return both; with the words of openssl req."""
-    request, certificate, key = folder / "request.pem", folder / "short.crt", folder / "short.key"
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", str(key)]
-    run("openssl", "req", "-new", *kind, *subject, "-out", str(request))
-    run(
-        "openssl", "x509", "-req", "-in", str(request), "-copy_extensions", "copyall", "-days", str(days),
-        "-CA", str(ca), "-CAkey", str(ca_key), "-out", str(certificate),
-    )  # fmt: skip
-    return certificate, key
-
-
 @contextmanager
 def certificate_of_the_log_host_ends_soon(cluster: Cluster) -> Iterator[None]:
     """Give the log host a certificate for ten days, and its own again."""
     secrets, host = cluster.state / "logs", Lines(cluster)
     names = f"subjectAltName=DNS:{host.host},IP:{host.address}"
     with TemporaryDirectory() as folder:
+        certificate, key = Path(folder) / "short.crt", make_key(Path(folder) / "short.key")
         words = ("-subj", f"/CN={host.host}", "-addext", names, "-addext", "extendedKeyUsage=serverAuth")
-        certificate, key = sign(Path(folder), 10, secrets / "ca.crt", secrets / "ca.key", *words)
+        sign(certificate, key, secrets, 10, *words)
         given = ("-e", f"log_host_certificate={certificate}", "-e", f"log_host_certificate_key={key}")
         played = playbook(*given, name="logs")
         assert played.status == 0, played.output
@@ -218,8 +199,9 @@ def certificate_of_a_client_ends_soon(cluster: Cluster) -> Iterator[None]:
         folder = Path(place)
         for file in ("ca.crt", "ca.key"):
             (folder / file).write_text(cluster.node_exec("cat", f"/etc/kubernetes/pki/{file}"))
-        made = sign(folder, 5, folder / "ca.crt", folder / "ca.key", "-subj", "/CN=short")
-        login = [f"--client-certificate={made[0]}", f"--client-key={made[1]}"]
+        certificate, key = folder / "short.crt", make_key(folder / "short.key")
+        sign(certificate, key, folder, 5, "-subj", "/CN=short")
+        login = [f"--client-certificate={certificate}", f"--client-key={key}"]
         ended = threading.Event()
 
         def ask() -> None:

@@ -54,21 +54,43 @@ class Cluster:
         """Run a command on the node."""
         return docker("exec", self.node, *command)
 
+    @property
+    def address(self) -> str:
+        """The address of the only node."""
+        (node,) = self.get("nodes")["items"]
+        (found,) = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
+        return str(found)
+
+    def opens(self, process: str, target: tuple[str, int]) -> bool:
+        """Return whether a connection from the network of a process on the node is opened within two seconds.
+
+        The node's own tools try it: whoever runs there may have no shell.
+        """
+        script = f": <>/dev/tcp/{target[0]}/{target[1]} && echo open"
+        inside = ["nsenter", f"--net=/proc/{process}/ns/net", "timeout", "2", "bash", "-c", script]
+        return docker("exec", self.node, *inside, check=False) == "open"
+
     @contextmanager
-    def without_policy_agent(self) -> Iterator[None]:
-        """Take the policy agent off every node, and bring it back."""
-        agent = ["daemonset/network-policy-agent", "--namespace=kube-system"]
+    def without(self, daemonset: str, namespace: str) -> Iterator[None]:
+        """Take a DaemonSet's pods off every node, and bring them back."""
+        what = [f"daemonset/{daemonset}", f"--namespace={namespace}"]
 
         def select(value: str | None) -> None:
             pods = {"spec": {"nodeSelector": {"counter-platform/nowhere": value}}}
-            self.kubectl("patch", *agent, f"--patch={json.dumps({'spec': {'template': pods}})}")
+            self.kubectl("patch", *what, f"--patch={json.dumps({'spec': {'template': pods}})}")
 
         select("true")
         try:
             yield
         finally:
             select(None)
-            self.kubectl("rollout", "status", *agent, "--timeout=60s")
+            self.kubectl("rollout", "status", *what, "--timeout=60s")
+
+    @contextmanager
+    def without_policy_agent(self) -> Iterator[None]:
+        """Take the policy agent off every node, and bring it back."""
+        with self.without("network-policy-agent", "kube-system"):
+            yield
 
     def python_image(self) -> str:
         """Return the image on the node that has Python and nothing of ours: tests make their pods of it."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 from lib.cluster import Cluster
-from lib.paths import ROOT
+from lib.policies import Table, wanted
 from lib.service import APP, OTHERS, TRY, address, as_somebody, name, service_pods, wait_until_idle
 from lib.types import Json
 from lib.wait import wait_for
-
-Table = dict[str, dict[str, bool]]
 
 # Valkey's image has a shell and no Python.
 TRY_BY_SHELL = """
@@ -24,17 +21,6 @@ for target in {targets}; do
 done
 wait
 """
-
-
-def wanted() -> Table:
-    """Return the table of the document: who in the rows, to whom in the columns."""
-    (section,) = re.findall(r"^## Network policies$(.*?)^## ", (ROOT / "docs/architecture.md").read_text(), re.M | re.S)
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
-    columns = rows[0][1:]
-    for row in rows[2:]:
-        assert set(row[1:]) <= {"yes", "no", "itself"}, row
-    # What stays within a pod is open whatever the policies say.
-    return {row[0]: {to: cell != "no" for to, cell in zip(columns, row[1:], strict=True)} for row in rows[2:]}
 
 
 class Policies:
@@ -74,7 +60,7 @@ class Policies:
 
     def observed(self) -> Table:
         """Return the table as it is."""
-        who = list(wanted())
+        who = list(wanted("Network policies"))
         with ThreadPoolExecutor(4) as pool:
             return {
                 row: dict(zip(self.targets, cells, strict=True))
@@ -90,7 +76,7 @@ class Policies:
     def check(self) -> None:
         """Fail unless policies are enforced and every cell is as it should be."""
         self.check_probe()
-        table, observed = wanted(), self.observed()
+        table, observed = wanted("Network policies"), self.observed()
         wrong = [
             f"{who} -> {to} is {'open' if observed[who][to] else 'closed'}"
             for who, row in table.items()
@@ -130,8 +116,8 @@ def policies(cluster: Cluster, others: None) -> Policies:
     """The policies, seen right once."""
     wait_until_idle(cluster)
     found = Policies(cluster)
-    assert {to for row in wanted().values() for to in row} == set(found.targets)
-    assert set(wanted()) == {*OTHERS, "service", "Valkey"}
+    assert {to for row in wanted("Network policies").values() for to in row} == set(found.targets)
+    assert set(wanted("Network policies")) == {*OTHERS, "service", "Valkey"}
     return found
 
 

@@ -52,11 +52,9 @@ def memory_of_proxies(cluster: Cluster) -> int:
 def test_others_are_answered_while_a_crowd_holds_connections(cluster: Cluster, two_pods: None) -> None:
     before = restarts(cluster)
     answered = []
-    (node,) = cluster.get("nodes")["items"]
-    (at,) = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
     # By the node's own port, which has the same address for all of them: docker's proxy of the host port takes five
     # files for a connection, and ends where it may have no more.
-    with Crowd(at, NODE_PORT, idle=IDLE, slow=SLOW).there() as crowd:
+    with Crowd(cluster.address, NODE_PORT, idle=IDLE, slow=SLOW).there() as crowd:
         # It grows until it has all it can get.
         time.sleep(10)
         end = time.monotonic() + SECONDS

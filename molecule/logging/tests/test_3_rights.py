@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lib.cluster import Cluster
-from lib.docker import docker
 from lib.lines import LABELS, LOGGING, NAMESPACE, Lines
 from lib.service import MONITORING, PROMETHEUS, TRY, address, python_pod
 
@@ -97,14 +96,10 @@ def test_collector_reaches_dns_the_api_server_and_the_log_host_alone(lines: Line
         (address(prometheus), 8000): False,
     }
     # From its own network, as it has neither a shell nor anything else to run.
-    inside = ["nsenter", f"--net=/proc/{lines.process()}/ns/net", "timeout", "2", "bash", "-c"]
-
-    def reaches(target: tuple[str, int]) -> bool:
-        script = f": <>/dev/tcp/{target[0]}/{target[1]} && echo open"
-        return docker("exec", cluster.node, *inside, script, check=False) == "open"
-
+    process = str(lines.process())
     with ThreadPoolExecutor(8) as pool:
-        assert dict(zip(wanted, pool.map(reaches, wanted), strict=True)) == wanted
+        reached = pool.map(lambda target: cluster.opens(process, target), wanted)
+        assert dict(zip(wanted, reached, strict=True)) == wanted
     # Somebody without policies sees that what is closed is open.
     program = TRY.format(targets=[(lines.address, 443), (address(dns), 8080), (address(prometheus), 8000)])
     others = cluster.kubectl("exec", "stranger", f"--namespace={NAMESPACE}", "--", "python3", "-c", program)

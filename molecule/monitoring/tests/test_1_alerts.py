@@ -16,12 +16,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import yaml
 from lib import causes
 from lib.cluster import Cluster
 from lib.docker import docker
-from lib.paths import ROOT
-from lib.prometheus import STEP, Prometheus
+from lib.prometheus import STEP, Prometheus, alerts
 from lib.report import report
 from lib.wait import wait_for
 
@@ -58,19 +56,18 @@ NOT_HERE = {"Watchdog", "BackupTooOld"}
 
 
 class Hook:
-    """What Alertmanager has sent, by alert: when each status was told first, in seconds of the monotonic clock."""
+    """What Alertmanager has sent: alerts, each with a status."""
 
     def __init__(self) -> None:
-        self.seen: dict[tuple[str, str], float] = {}
+        self.seen: set[tuple[str, str]] = set()
 
     def take(self, body: bytes) -> None:
         """Take one message."""
-        for alert in json.loads(body)["alerts"]:
-            self.seen.setdefault((alert["labels"]["alertname"], alert["status"]), time.monotonic())
+        self.seen |= {(alert["labels"]["alertname"], alert["status"]) for alert in json.loads(body)["alerts"]}
 
     def has(self, status: str, names: set[str]) -> bool:
         """Return whether all of these have been told with this status."""
-        return {(name, status) for name in names} <= set(self.seen)
+        return {(name, status) for name in names} <= self.seen
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +106,10 @@ class Made:
         """Make causes, wait until the alerts of all fire, and take the causes away after the block."""
         with ExitStack() as stack:
             missing: set[str] = set()
-            for cause, alerts in causes.items():
-                assert not alerts & self.prometheus.firing(), "it fires before its cause"
-                missing |= alerts
-                self.began |= dict.fromkeys(alerts, time.time())
+            for cause, names in causes.items():
+                assert not names & self.prometheus.firing(), "it fires before its cause"
+                missing |= names
+                self.began |= dict.fromkeys(names, time.time())
                 stack.enter_context(cause(self.cluster))
 
             def all_fired() -> bool:
@@ -124,15 +121,15 @@ class Made:
             except TimeoutError as error:
                 raise AssertionError(f"{', '.join(sorted(missing))} did not fire in {seconds} s") from error
             yield
-            self.ended |= {alert: time.time() for alerts in causes.values() for alert in alerts}
+            self.ended |= {name: time.time() for names in causes.values() for name in names}
 
-    def wait_until_cleared(self, alerts: set[str], seconds: float) -> None:
+    def wait_until_cleared(self, names: set[str], seconds: float) -> None:
         """Wait until none of these fires."""
         still: set[str] = set()
 
         def cleared() -> bool:
             still.clear()
-            still.update(alerts & self.prometheus.firing())
+            still.update(names & self.prometheus.firing())
             return not still
 
         try:
@@ -181,9 +178,7 @@ def test_each_alert_fires_by_its_cause_and_clears(made: Made) -> None:
     for group, seconds in GROUPS:
         with made.causes(group, seconds):
             pass
-    rules = [yaml.safe_load(file.read_text()) for file in (ROOT / "roles/monitoring/files/rules").glob("*.yml")]
-    names = {rule["alert"] for file in rules for group in file["groups"] for rule in group["rules"] if "alert" in rule}
-    assert set(made.began) == names - NOT_HERE
+    assert set(made.began) == set(alerts()) - NOT_HERE
     # The longest of their windows is that of the objective's second pair.
     made.wait_until_cleared(set(made.began) - FOR_HOURS, 2400)
     made.write()

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lib.cluster import Cluster
-from lib.docker import docker
-from lib.paths import ROOT
+from lib.lines import Lines
+from lib.policies import wanted
 from lib.prometheus import MONITORING
 from lib.service import OUTSIDE, address, python_pod, service_pods
 
-Table = dict[str, dict[str, bool]]
 PROCESSES = {
     "prometheus": "prometheus",
     "alertmanager": "alertmanager",
     "kube-state-metrics": "kube-state-metrics",
     "valkey-exporter": "prometheus-redis-exporter",
 }
-
-
-def wanted() -> Table:
-    """Return the table of the document: who in the rows, to whom in the columns."""
-    document = (ROOT / "docs/architecture.md").read_text()
-    (section,) = re.findall(r"^## The way of a metric$(.*?)^## ", document, re.M | re.S)
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
-    for row in rows[2:]:
-        assert set(row[1:]) <= {"yes", "no", "itself"}, row
-    return {row[0]: {to: cell != "no" for to, cell in zip(rows[0][1:], row[1:], strict=True)} for row in rows[2:]}
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +43,7 @@ def targets(cluster: Cluster) -> dict[str, tuple[str, int]]:
         return address(pod)
 
     service = address(service_pods(cluster)[0])
-    (node,) = cluster.get("nodes")["items"]
-    host = next(entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP")
-    network = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-    log_host = docker("inspect", "--format", network, "counter-molecule-logs")
+    host, log_host = cluster.address, Lines(cluster).address
     return {
         "service 8080": (service, 8080),
         "proxy's metrics 8404": (service, 8404),
@@ -78,12 +63,11 @@ def targets(cluster: Cluster) -> dict[str, tuple[str, int]]:
 
 
 def test_every_cell_of_the_table(cluster: Cluster, others: None) -> None:
-    table, where = wanted(), targets(cluster)
+    table, where = wanted("The way of a metric"), targets(cluster)
     assert set(table) == {*PROCESSES, "neighbour", "stranger"}
     assert all(set(row) == set(where) for row in table.values())
 
     def process(who: str) -> str:
-        # Programs without a shell: a connection is opened from their network, by the node's tools.
         if who in PROCESSES:
             return cluster.node_exec("pgrep", "--full", f"^(/usr/bin/)?{PROCESSES[who]}( |$)").split()[0]
         space = "monitoring" if who == "neighbour" else OUTSIDE
@@ -91,15 +75,10 @@ def test_every_cell_of_the_table(cluster: Cluster, others: None) -> None:
         found = cluster.node_exec("sh", "-c", f"grep -l {uid.replace('-', '.')} /proc/[0-9]*/cgroup | head -1")
         return found.split("/")[2]
 
-    def reaches(inside: str, target: tuple[str, int]) -> bool:
-        script = f": <>/dev/tcp/{target[0]}/{target[1]} && echo open"
-        command = ["nsenter", f"--net=/proc/{inside}/ns/net", "timeout", "2", "bash", "-c", script]
-        return docker("exec", cluster.node, *command, check=False) == "open"
-
     cells = [(who, to) for who in table for to in where]
     processes = {who: process(who) for who in table}
     with ThreadPoolExecutor(8) as pool:
-        found = pool.map(lambda cell: reaches(processes[cell[0]], where[cell[1]]), cells)
+        found = pool.map(lambda cell: cluster.opens(processes[cell[0]], where[cell[1]]), cells)
     wrong = [
         f"{who} -> {to} is {'open' if is_open else 'closed'}"
         for (who, to), is_open in zip(cells, found, strict=True)

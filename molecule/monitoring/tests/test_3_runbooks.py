@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
+from lib.command import run
 from lib.paths import ROOT
 from lib.prometheus import Prometheus
 
@@ -29,8 +29,6 @@ def commands(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_of_the_runbook(prometheus: Prometheus, page: Path) -> None:
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands(page)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = run("bash", "-euo", "pipefail", "-c", commands(page), check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -79,6 +79,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import write_whole
 from ansible_collections.counter.platform.plugins.module_utils.charts import THEMES, Line, readable, svg
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
@@ -230,14 +231,11 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     with forwarded(kubectl, params["namespace"]) as prometheus:
         text, empty = page(prometheus, params["title"], end - int(span[1]) * SECONDS[span[2]], end)
     target = Path(params["dest"])
-    made = [folder for folder in (target.parent,) if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_text(text)
-    partial.chmod(0o600)
-    for path in (*made, partial):
+    write_whole(target, text)
+    target.chmod(0o600)
+    for path in (target.parent, target):
         os.chown(path, params["owner"], -1)
-    partial.replace(target)
     return {"changed": True, "empty": empty}
 
 

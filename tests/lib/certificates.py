@@ -1,0 +1,33 @@
+"""Keys, and certificates that a CA signs for as many days as a test wants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lib.command import run
+
+
+def make_key(path: Path) -> Path:
+    """Make a private key, and return where it is."""
+    run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-out", str(path))
+    return path
+
+
+def sign(certificate: Path, key: Path, ca: Path, days: int, *words: str) -> None:
+    """Write a certificate for a key, signed by the CA whose ``ca.crt`` and ``ca.key`` are in a folder.
+
+    Args:
+        certificate: where it is written.
+        key: the private key that it is for.
+        ca: the folder.
+        days: how long it lasts.
+        words: what it says, as ``openssl req`` takes it.
+    """
+    with TemporaryDirectory() as folder:
+        request = f"{folder}/request.pem"
+        run("openssl", "req", "-new", "-key", str(key), *words, "-out", request)
+        run(
+            "openssl", "x509", "-req", "-in", request, "-copy_extensions", "copyall", "-days", str(days),
+            "-CA", str(ca / "ca.crt"), "-CAkey", str(ca / "ca.key"), "-out", str(certificate),
+        )  # fmt: skip
