@@ -39,6 +39,7 @@ report: venv ## The metrics of the last hour, or of another span, as one page (S
 
 dashboards: venv ## Open the way to the pages of Prometheus and Alertmanager, until Ctrl-C
 	@kubectl=(.state/$(ENVIRONMENT)/bin/kubectl --kubeconfig .state/$(ENVIRONMENT)/kubeconfig -n monitoring)
+	[[ -x $$kubectl ]] || { echo "there is no environment $(ENVIRONMENT) here: make up makes it" >&2; exit 1; }
 	trap 'kill $$(jobs -p)' EXIT
 	"$${kubectl[@]}" port-forward statefulset/prometheus 9090 >/dev/null &
 	"$${kubectl[@]}" port-forward statefulset/alertmanager 9093 >/dev/null &

@@ -117,3 +117,12 @@ def test_daemon_that_cannot_run_privileged_containers(unable_daemon: str) -> Non
     message = refused(environment={"DOCKER_HOST": unable_daemon}).message()
     assert "cannot run privileged containers" in message
     assert "it was left as it is" in message
+
+
+@pytest.mark.parametrize("target", ["report", "dashboards"])
+def test_metrics_of_an_environment_that_is_not_there(target: str) -> None:
+    run = execute("make", target, "ENVIRONMENT=staging")
+    assert run.status != 0
+    assert "there is no" in run.message()
+    assert "make up" in run.message()
+    assert "http://" not in run.message()

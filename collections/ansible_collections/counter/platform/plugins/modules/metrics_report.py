@@ -161,11 +161,15 @@ class Prometheus:
 def forwarded(kubectl: list[str], namespace: str) -> Iterator[Prometheus]:
     """Give Prometheus by a port of this machine, as long as it is needed.
 
-    Raises :class:`CommandError` where there is no such pod.
+    Raises :class:`CommandError` where there is no such pod, or no environment.
     """
     forward = ["port-forward", "--address=127.0.0.1", "statefulset/prometheus", ":9090"]
     command = [*kubectl, f"--namespace={namespace}", *forward]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    try:
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    except FileNotFoundError as error:
+        raise CommandError(f"Prometheus cannot be asked: there is no {kubectl[0]}, which `make up` makes") from error
+    with started as process:
         try:
             said = (process.stdout.readline() if process.stdout else "").strip()
             port = re.search(r"127\.0\.0\.1:(\d+)", said)
