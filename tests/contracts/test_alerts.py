@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from lib.command import Run, execute
 from lib.paths import CACHE, ROOT
-from lib.prometheus import RULES, alerts
+from lib.rules import RULES, alerts
 from tools.versions import go, tool
 
 RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))

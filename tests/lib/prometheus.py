@@ -6,22 +6,12 @@ import json
 import time
 from urllib.parse import urlencode
 
-import yaml
-
 from lib.cluster import Cluster
-from lib.paths import ROOT
 from lib.types import Json
 
 MONITORING = "--namespace=monitoring"
 STEP = 5
 """Seconds between two moments at which :meth:`Prometheus.fired` looks."""
-RULES = sorted((ROOT / "roles/monitoring/files/rules").glob("*.yml"))
-
-
-def alerts() -> dict[str, Json]:
-    """Return the alerts of all rules by name."""
-    groups = [group for file in RULES for group in yaml.safe_load(file.read_text())["groups"]]
-    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
 class Prometheus:

@@ -19,8 +19,9 @@ import pytest
 from lib import causes
 from lib.cluster import Cluster
 from lib.docker import docker
-from lib.prometheus import STEP, Prometheus, alerts
+from lib.prometheus import STEP, Prometheus
 from lib.report import report
+from lib.rules import alerts
 from lib.wait import wait_for
 
 HOOK_PORT = 9911
