@@ -4,6 +4,7 @@ import json
 import uuid
 from urllib.request import Request, urlopen
 
+import pytest
 from lib.cluster import Cluster
 from lib.command import execute
 from lib.lines import Lines
@@ -27,6 +28,7 @@ def test_request_is_found_on_the_log_host_within_ten_seconds(live: None) -> None
     assert f"https://{logs.address}/select/vmui/" in how.output
 
 
+@pytest.mark.soak
 def test_without_logs_the_collector_goes_and_the_log_host_stays(live: None) -> None:
     run = execute("make", "up", "ARGS=-e platform_logs=false")
     assert run.status == 0, run.output

@@ -123,6 +123,7 @@ def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster, window: int,
             watch.write("autoscaler.csv")
 
 
+@pytest.mark.soak
 def test_absolute_target_fails_the_same_check(cluster: Cluster) -> None:
     wait_until_idle(cluster)
 
