@@ -8,6 +8,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from math import nan
 from typing import Any
 
 from matplotlib import rc_context
@@ -53,7 +54,7 @@ class Line:
 def readable(value: float, unit: str) -> str:
     """Return a value with its unit, as a person reads it; ``unit`` is one of :class:`panels.Panel`."""
     if unit == "percentunit":
-        return f"{value * 100:.3g} %"
+        return f"{readable(value * 100, 'short')} %"
     if unit == "decbytes":
         return EngFormatter(unit="B", places=1)(value)
     if unit == "s":
@@ -76,8 +77,27 @@ def day(time: float) -> float:
     return time / 86400
 
 
-def svg(lines: Sequence[Line], unit: str, start: float, end: float, theme: Theme) -> str:
-    """Return a chart of ``lines`` from ``start`` to ``end``, both seconds since 1970, in UTC, as SVG of its own."""
+def with_gaps(points: Sequence[tuple[float, float]], step: float) -> list[tuple[float, float]]:
+    """Return points with one that is no number, at which a line breaks, where one or more are missing."""
+    drawn: list[tuple[float, float]] = []
+    for time, value in points:
+        if drawn and time - drawn[-1][0] > 1.5 * step:
+            drawn.append((time, nan))
+        drawn.append((time, value))
+    return drawn
+
+
+def svg(lines: Sequence[Line], unit: str, start: float, end: float, step: float, theme: Theme) -> str:
+    """Return a chart as SVG of its own, in UTC.
+
+    Args:
+        lines: what is drawn.
+        unit: of their values, one of :class:`panels.Panel`.
+        start: of the time that is shown, in seconds since 1970.
+        end: of that time.
+        step: seconds between two points of a line; where there are more, it had no value.
+        theme: colours.
+    """
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": "counter-platform",
@@ -93,9 +113,10 @@ def svg(lines: Sequence[Line], unit: str, start: float, end: float, theme: Theme
         axes = figure.add_subplot()
         axes.patch.set_alpha(0)
         for number, line in enumerate(lines):
+            points = with_gaps(line.points, step)
             axes.plot(
-                [day(time) for time, _ in line.points],
-                [value for _, value in line.points],
+                [day(time) for time, _ in points],
+                [value for _, value in points],
                 label=line.label,
                 color=theme.lines[number % len(theme.lines)],
                 linestyle=LINES[number % len(LINES)],

@@ -10,6 +10,7 @@ REQUESTS = 'haproxy_frontend_http_responses_total{proxy="clients"'
 SECONDS = 'counter_request_duration_seconds_bucket{route="/"}'
 CPU = "rate(container_cpu_usage_seconds_total"
 OF_THE_SERVICE = 'container=~"service|proxy",pod=~"counter-.+"'
+OF_THE_AUTOSCALER = 'horizontalpodautoscaler="counter"'
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ DASHBOARDS = (
             Query("1 - counter:slow:ratio_rate3d / 0.01", "latency, 3 days"),
         )),
         Panel("Connections", "short", "Connections that clients hold to each proxy, which takes 5000.", (
-            Query('haproxy_frontend_current_sessions{proxy="clients"}', "{{pod}}"),
+            Query('sum by (pod) (haproxy_frontend_current_sessions{proxy="clients"})', "{{pod}}"),
         )),
     )),
     Dashboard("autoscaler", "Counter: autoscaler", (
@@ -95,14 +96,14 @@ DASHBOARDS = (
                 "used",
             ),
             Query(
-                'max(kube_horizontalpodautoscaler_spec_target_metric{horizontalpodautoscaler="counter",'
+                f"max(kube_horizontalpodautoscaler_spec_target_metric{{{OF_THE_AUTOSCALER},"
                 'metric_target_type="utilization"}) / 100', "target",
             ),
         )),
         Panel("Pods", "short", "Wanted by the autoscaler, ready, and the most that there may be.", (
-            Query('kube_horizontalpodautoscaler_status_desired_replicas{horizontalpodautoscaler="counter"}', "wanted"),
-            Query('kube_deployment_status_replicas_ready{deployment="counter"}', "ready"),
-            Query('kube_horizontalpodautoscaler_spec_max_replicas{horizontalpodautoscaler="counter"}', "at most"),
+            Query(f"max(kube_horizontalpodautoscaler_status_desired_replicas{{{OF_THE_AUTOSCALER}}})", "wanted"),
+            Query('max(kube_deployment_status_replicas_ready{deployment="counter"})', "ready"),
+            Query(f"max(kube_horizontalpodautoscaler_spec_max_replicas{{{OF_THE_AUTOSCALER}}})", "at most"),
         )),
     )),
     Dashboard("valkey", "Counter: Valkey", (
@@ -116,14 +117,14 @@ DASHBOARDS = (
             ),
         )),
         Panel("Memory", "decbytes", "What Valkey holds, and its limit.", (
-            Query("redis_memory_used_bytes", "used"),
-            Query('kube_pod_container_resource_limits{container="valkey",resource="memory"}', "limit"),
+            Query("max(redis_memory_used_bytes)", "used"),
+            Query('max(kube_pod_container_resource_limits{container="valkey",resource="memory"})', "limit"),
         )),
-        Panel("Clients", "short", "Connections to Valkey.", (Query("redis_connected_clients", "connected"),)),
+        Panel("Clients", "short", "Connections to Valkey.", (Query("max(redis_connected_clients)", "connected"),)),
         Panel("Disk left", "percentunit", "Of the disk that the volume is on.", (
             Query(
-                'kubelet_volume_stats_available_bytes{persistentvolumeclaim="data-counter-valkey-0"}'
-                " / (kubelet_volume_stats_available_bytes + kubelet_volume_stats_used_bytes)", "left",
+                'min(kubelet_volume_stats_available_bytes{persistentvolumeclaim="data-counter-valkey-0"}'
+                " / (kubelet_volume_stats_available_bytes + kubelet_volume_stats_used_bytes))", "left",
             ),
         )),
     )),
@@ -156,18 +157,18 @@ DASHBOARDS = (
             Query("sum(rate(vl_rows_ingested_total[$__rate_interval]))", "stored"),
         )),
         Panel("Collector's queue", "percentunit", "How full the queue on each node's disk is.", (
-            Query("otelcol_exporter_queue_size / otelcol_exporter_queue_capacity", "{{pod}}"),
+            Query("max by (pod) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)", "{{pod}}"),
         )),
         Panel("Log host's disk left", "percentunit", "Of each file system; lines are refused below a tenth.", (
             Query(
-                'node_filesystem_avail_bytes{job="log-host"}'
-                " / (node_filesystem_avail_bytes + node_filesystem_size_bytes - node_filesystem_free_bytes)",
+                'min by (mountpoint) (node_filesystem_avail_bytes{job="log-host"}'
+                " / (node_filesystem_avail_bytes + node_filesystem_size_bytes - node_filesystem_free_bytes))",
                 "{{mountpoint}}",
             ),
         )),
         Panel("Memory", "decbytes", "Of the log store, and of each collector.", (
-            Query('process_resident_memory_bytes{job="log-store"}', "log store"),
-            Query("otelcol_process_memory_rss_bytes", "{{pod}}"),
+            Query('max(process_resident_memory_bytes{job="log-store"})', "log store"),
+            Query("max by (pod) (otelcol_process_memory_rss_bytes)", "{{pod}}"),
         )),
     )),
 )  # fmt: skip

@@ -180,16 +180,16 @@ def forwarded(kubectl: list[str], namespace: str) -> Iterator[Prometheus]:
             process.terminate()
 
 
-def picture(lines: list[Line], panel: Panel, start: float, end: float) -> str:
+def picture(lines: list[Line], panel: Panel, start: float, end: float, step: int) -> str:
     """Return a chart for either kind of page, as elements of HTML."""
-    drawn = {name: svg(lines, panel.unit, start, end, theme).encode() for name, theme in THEMES.items()}
+    drawn = {name: svg(lines, panel.unit, start, end, step, theme).encode() for name, theme in THEMES.items()}
     data = {name: "data:image/svg+xml;base64," + base64.b64encode(chart).decode() for name, chart in drawn.items()}
     alternative = html.escape(f"{panel.title}: {panel.description}")
     dark = f'<source media="(prefers-color-scheme: dark)" srcset="{data["dark"]}">'
     return f'<picture>{dark}<img alt="{alternative}" src="{data["light"]}"></picture>'
 
 
-def figure(lines: list[Line], panel: Panel, start: float, end: float) -> str:
+def figure(lines: list[Line], panel: Panel, start: float, end: float, step: int) -> str:
     """Return a panel as an element of HTML: what it is, the chart, and its values in words."""
     rows = "".join(
         f"<tr><th>{html.escape(line.label)}</th>"
@@ -203,7 +203,7 @@ def figure(lines: list[Line], panel: Panel, start: float, end: float) -> str:
     head = "<thead><tr><th></th><th>least</th><th>most</th><th>last</th></tr></thead>"
     table = f"<table>{head}<tbody>{rows}</tbody></table>" if rows else ""
     caption = f"<figcaption><h3>{html.escape(panel.title)}</h3><p>{html.escape(panel.description)}</p></figcaption>"
-    return f"<figure>{caption}{picture(lines, panel, start, end)}{table}</figure>"
+    return f"<figure>{caption}{picture(lines, panel, start, end, step)}{table}</figure>"
 
 
 def page(prometheus: Prometheus, title: str, start: float, end: float) -> tuple[str, list[str]]:
@@ -217,7 +217,7 @@ def page(prometheus: Prometheus, title: str, start: float, end: float) -> tuple[
             lines = [line for line in found if line.points]
             if not lines:
                 empty.append(f"{dashboard.title}: {panel.title}")
-            figures.append(figure(lines, panel, start, end))
+            figures.append(figure(lines, panel, start, end, step))
         body.append(f'<h2>{html.escape(dashboard.title)}</h2><div class="panels">{"".join(figures)}</div>')
     first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (start, end))
     return PAGE.format(title=html.escape(title), body="\n".join(body), start=first, end=last), empty

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.charts import THEMES, Line, readable, svg
 
 START, END = 1_764_000_000.0, 1_764_003_600.0  # 2025-11-24 16:00 UTC and an hour later
-RISING = Line("<one & other>", [(START + 60 * minute, minute / 100) for minute in range(60)])
+STEP = 60
+RISING = Line("<one & other>", [(START + STEP * minute, minute / 100) for minute in range(60)])
 
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
         (0.005, "percentunit", "0.5 %"),
+        (-405, "percentunit", "-40 500 %"),
         (76_000_000, "decbytes", "76.0 MB"),
         (0.012, "s", "12.0 ms"),
         (0, "s", "0.0 s"),
@@ -35,7 +38,7 @@ def texts(chart: str) -> list[str]:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_chart_has_its_axes_and_its_legend_in_words(theme: str) -> None:
-    chart = svg([RISING, Line("second", RISING.points)], "percentunit", START, END, THEMES[theme])
+    chart = svg([RISING, Line("second", RISING.points)], "percentunit", START, END, STEP, THEMES[theme])
     found = texts(chart)
     assert {"UTC", "<one & other>", "second", "16:15", "16:30", "16:45"} <= set(found)
     assert any(text.endswith("%") for text in found)
@@ -44,11 +47,19 @@ def test_chart_has_its_axes_and_its_legend_in_words(theme: str) -> None:
 
 
 def test_chart_loads_nothing_and_is_the_same_again() -> None:
-    first, second = (svg([RISING], "short", START, END, THEMES["dark"]) for _ in range(2))
+    first, second = (svg([RISING], "short", START, END, STEP, THEMES["dark"]) for _ in range(2))
     assert first == second
     assert 'href="http' not in first
     assert "<script" not in first
 
 
+def test_line_breaks_where_there_was_no_value() -> None:
+    def moves(points: Sequence[tuple[float, float]]) -> int:
+        """Return how often a pen is put down for a line with these points, the axes' own being the same."""
+        return svg([Line("line", points)], "short", START, END, STEP, THEMES["light"]).count("\nM ")
+
+    assert moves([*RISING.points[:10], *RISING.points[11:]]) == moves(RISING.points) + 1
+
+
 def test_chart_without_values_says_so() -> None:
-    assert "no values in this time" in texts(svg([], "short", START, END, THEMES["light"]))
+    assert "no values in this time" in texts(svg([], "short", START, END, STEP, THEMES["light"]))
