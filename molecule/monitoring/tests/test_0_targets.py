@@ -29,8 +29,10 @@ PANELS = [pytest.param(panel, id=f"{board.name}: {panel.title}") for board in DA
 def requests(prometheus: Prometheus) -> int:
     """Requests that were sent, read by Prometheus since, and in what its rules record."""
     load = Load(PORT).run(100)
-    counted = "sum(rate(counter_requests_total{route='/'}[30s]))"
-    wait_for("Prometheus to read of them", lambda: prometheus.value(counted) > 0, 60)
+    # Service and proxy are asked at moments of their own.
+    both = "counter_requests_total{route='/'}", "haproxy_frontend_http_responses_total{proxy='clients'}"
+    counted = " and ".join(f"sum(rate({metric}[30s])) > 0" for metric in both)
+    wait_for("Prometheus to read of them", lambda: prometheus.query(counted), 60)
     recorded = "counter:errors:ratio_rate3d and on () counter:slow:ratio_rate3d"
     wait_for("what the rules record of them", lambda: prometheus.query(recorded), 60)
     return len(load.values)
