@@ -42,6 +42,8 @@ def promtool() -> str:
             "go": tool("go"),
             "cache": str(CACHE),
             "cache_days": 14,
+            "origin": "",
+            "carried": False,
         },
         check_mode=False,
     )

@@ -77,7 +77,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("counter_app_wait_seconds", 0, "the first three have to be 1 or more"),
     *(("counter_app_workers", workers, "from 1 to 64") for workers in (0, 100)),
     ("counter_image_python", "three", "such as 3.11 for bookworm"),
-    ("image_registry", "registry.example", "a URL with no / at its end, as in https://registry-1.docker.io"),
+    ("image_registry", "https://registry.example", "as in registry.example.com/platform, or empty"),
+    ("image_registry_ca", "/nowhere.crt", "the CA is a file on the controller"),
+    ("image_registry_user", "mirror", "A user needs a password (image_registry_password)"),
     ("image_source", "guess", "must be one of: auto, pull, build, got: guess"),
     ("kind_cluster_name", "Foo Bar", "of lower-case letters, digits and hyphens, at most 49"),
     ("kind_cluster_name", "c" * 50, "of lower-case letters, digits and hyphens, at most 49"),
@@ -158,6 +160,9 @@ REFUSED: list[tuple[str, Any, str]] = [
 
 # Beside each a reason why nothing of it could be refused, or why that is not shown here.
 EXEMPT: dict[str, str] = {
+    "image_lock": "what is wrong with it is in test_origin.py",
+    "image_registry_password": "no message shows it; image_registry_user without it is refused",
+    "platform_origin": "the role offline_images decides",
     "monitoring_email_password": "no message shows it; monitoring_email_user without it is refused",
 }
 EXEMPT_ROLES = {
@@ -285,7 +290,15 @@ IMAGES = ["haproxy", "docker.io/library/haproxy:latest", "docker.io/library/hapr
 
 # Variables of the platform that the role checks which uses them.
 CHECKED_BY = dict.fromkeys(
-    ("image_registry", "kubernetes_version", "platform_node_packages_date", "platform_packages_date"), "offline_images"
+    (
+        "image_registry",
+        "image_registry_ca",
+        "image_registry_user",
+        "kubernetes_version",
+        "platform_node_packages_date",
+        "platform_packages_date",
+    ),
+    "offline_images",
 )
 
 

@@ -34,10 +34,9 @@ def test_unknown_image_source() -> None:
     assert "auto, pull, build" in message
 
 
-def test_pull_without_digests() -> None:
+def test_pull_without_a_lock_file() -> None:
     message = refused("-e", "image_source=pull").message()
-    assert "have no pull.digest" in message
-    assert "set image_source to build" in message
+    assert "playbooks/mirror.yml fills the registry and writes the file" in message
 
 
 def test_disk_too_small() -> None:

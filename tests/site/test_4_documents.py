@@ -23,6 +23,7 @@ ELSEWHERE = {
     r"^pytest ": "the jobs run pytest in this environment",
     r"molecule (test|converge|verify)": "the job of each scenario runs it in this environment",
     r"log_host_loki_archive": "needs Loki's archive",
+    r"playbooks/mirror": "needs a registry; molecule/offline_images runs it on one of its own",
     r"playbooks/logs": "molecule/log_host runs them on a host of its own",
 }
 KEPT = {"HOME", "CI", "COUNTER_PLATFORM_TEST_MACHINE", *CLIENT_SETTINGS, *CERTIFICATES}

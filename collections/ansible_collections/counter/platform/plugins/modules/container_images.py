@@ -74,6 +74,15 @@ options:
     description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
     type: int
     default: 14
+  origin:
+    description: File that says from where results are fetched; empty, and they are made.
+    type: path
+    default: ""
+  carried:
+    description: Names of images that are nothing but a part of others. With O(origin), they are not fetched.
+    type: list
+    elements: str
+    default: []
 author: counter-platform contributors
 """
 
@@ -108,6 +117,9 @@ results:
     key:
       description: Hash of the inputs.
       type: str
+    artifact:
+      description: What it is in the cache and in an origin, C(NAME/KEY).
+      type: str
     changed:
       description: Whether this one was built or loaded.
       type: bool
@@ -130,6 +142,7 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 )
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
+from ansible_collections.counter.platform.plugins.module_utils.origin import Origin
 
 
 def content_key(entry: dict[str, Any]) -> str:
@@ -161,10 +174,14 @@ def place(source: Path, target: Path) -> None:
 
 
 class Builder:
-    """Builds images with one docker client into one cache."""
+    """Builds images with one docker client into one cache, or brings them there from an origin."""
 
-    def __init__(self, docker: str, cache: Path, days: int, *, check_mode: bool) -> None:
+    def __init__(
+        self, docker: str, cache: Path, days: int, origin: str, carried: list[str], *, check_mode: bool
+    ) -> None:
         self._docker = docker
+        self._origin = origin
+        self._elsewhere = carried if origin else []
         self._cache = cache
         self._store = ArtifactStore(cache, days)
         self._check_mode = check_mode
@@ -187,9 +204,17 @@ class Builder:
         image = f"{wanted['name']}:{wanted['tag'] or key}"
         artifact = wanted["name"].replace("/", "_")
         progress = Progress(self._cache, f"image {wanted['name']}")
-        changed = self._store.ensure(
-            artifact, key, lambda folder: self._build(wanted, image, folder, progress), check_mode=self._check_mode
-        )
+
+        def make(folder: Path) -> None:
+            if self._origin:
+                progress("fetching")
+                Origin.read(self._origin).image(artifact, key, image, folder)
+            else:
+                self._build(wanted, image, folder, progress)
+            (folder / "id").write_text(config_digest(folder / "image.tar"))
+
+        is_wanted = wanted["name"] not in self._elsewhere
+        changed = is_wanted and self._store.ensure(artifact, key, make, check_mode=self._check_mode)
         folder = self._store.path(artifact, key)
         archive = folder / "image.tar"
         if wanted["load"] and not self._holds(image, archive):
@@ -199,7 +224,8 @@ class Builder:
                 run([self._docker, "load", "--quiet", "--input", str(archive)])
         identity = (folder / "id").read_text() if (folder / "id").exists() else ""
         loadable = {"image": image, "archive": str(archive)}
-        return {"changed": changed, "key": key, "id": identity, "loadable": loadable, **loadable}
+        made = {"artifact": f"{artifact}/{key}", "key": key, "id": identity}
+        return {"changed": changed, **made, "loadable": loadable, **loadable}
 
     def _build(self, wanted: dict[str, Any], image: str, folder: Path, progress: Progress) -> None:
         for archive in wanted["base_archives"]:
@@ -218,7 +244,6 @@ class Builder:
         progress("saving")
         run([self._docker, "save", "--output", str(folder / "image.tar"), image])
         shutil.rmtree(context)
-        (folder / "id").write_text(config_digest(folder / "image.tar"))
 
     def _holds(self, image: str, archive: Path) -> bool:
         """Return whether the daemon has this image: under a given tag it may hold one of other inputs."""
@@ -261,6 +286,8 @@ ARGUMENTS: dict[str, Any] = {
     "docker": {"type": "str", "required": True},
     "cache": {"type": "path", "required": True},
     "cache_days": {"type": "int", "default": 14},
+    "origin": {"type": "path", "default": ""},
+    "carried": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -269,13 +296,21 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
     When one cannot be built: ``failed``, ``msg`` with its name, and the ``results`` before it.
     """
-    builder = Builder(params["docker"], Path(params["cache"]), params["cache_days"], check_mode=check_mode)
+    builder = Builder(
+        params["docker"],
+        Path(params["cache"]),
+        params["cache_days"],
+        params["origin"],
+        params["carried"],
+        check_mode=check_mode,
+    )
+    verb = "fetch" if params["origin"] else "build"
     results: list[dict[str, Any]] = []
     for wanted in params["images"]:
         try:
             results.append(builder.ensure(wanted))
         except (CommandError, OSError) as error:
-            return {"failed": True, "msg": f"cannot build the image {wanted['name']}: {error}", "results": results}
+            return {"failed": True, "msg": f"cannot {verb} the image {wanted['name']}: {error}", "results": results}
     return {"changed": any(result["changed"] for result in results), "results": results}
 
 

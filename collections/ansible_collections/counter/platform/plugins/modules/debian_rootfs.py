@@ -58,6 +58,10 @@ options:
     description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
     type: int
     default: 14
+  origin:
+    description: File that says from where results are fetched; empty, and they are made.
+    type: path
+    default: ""
 author: counter-platform contributors
 """
 
@@ -186,6 +190,7 @@ ARGUMENTS: dict[str, Any] = {
     "check_valid_until": {"type": "bool", "default": True},
     "cache": {"type": "path", "required": True},
     "cache_days": {"type": "int", "default": 14},
+    "origin": {"type": "path", "default": ""},
 }
 
 
@@ -208,7 +213,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             check_valid_until=params["check_valid_until"],
         )
         try:
-            changed = store.ensure(name, key, make, check_mode=check_mode)
+            # They are in the images that come from there.
+            changed = not params["origin"] and store.ensure(name, key, make, check_mode=check_mode)
         except (CommandError, OSError) as error:
             return {"failed": True, "msg": f"cannot make the Debian rootfs {name}: {error}", "results": results}
         results.append({"name": name, "path": str(store.path(name, key) / "root.tar"), "key": key, "changed": changed})

@@ -62,6 +62,14 @@ options:
     description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
     type: int
     default: 14
+  origin:
+    description: File that says from where results are fetched; empty, and they are made.
+    type: path
+    default: ""
+  carried:
+    description: Whether they are nothing but a part of an image. With O(origin), they are not fetched.
+    type: bool
+    default: false
 author: counter-platform contributors
 """
 
@@ -83,6 +91,10 @@ key:
   description: Hash of the inputs.
   returned: always
   type: str
+artifact:
+  description: What they are in the cache and in an origin, C(NAME/KEY).
+  returned: always
+  type: str
 """
 
 import shutil
@@ -97,6 +109,7 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 )
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
+from ansible_collections.counter.platform.plugins.module_utils.origin import Origin
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -116,6 +129,8 @@ ARGUMENTS: dict[str, Any] = {
     "go": {"type": "path", "required": True},
     "cache": {"type": "path", "required": True},
     "cache_days": {"type": "int", "default": 14},
+    "origin": {"type": "path", "default": ""},
+    "carried": {"type": "bool", "default": False},
 }
 
 
@@ -178,8 +193,15 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         }
     )
     store = ArtifactStore(cache, params["cache_days"])
-    changed = store.ensure(name, key, compile_into, check_mode=check_mode)
-    return {"changed": changed, "path": str(store.path(name, key)), "key": key}
+
+    def fetch_into(folder: Path) -> None:
+        progress("fetching")
+        Origin.read(params["origin"]).files(name, key, folder)
+
+    make = fetch_into if params["origin"] else compile_into
+    is_wanted = not (params["origin"] and params["carried"])
+    changed = is_wanted and store.ensure(name, key, make, check_mode=check_mode)
+    return {"changed": changed, "path": str(store.path(name, key)), "key": key, "artifact": f"{name}/{key}"}
 
 
 def main() -> None:

@@ -47,6 +47,10 @@ options:
     description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
     type: int
     default: 14
+  origin:
+    description: File that says from where results are fetched; empty, and they are made.
+    type: path
+    default: ""
 author: counter-platform contributors
 """
 
@@ -92,6 +96,7 @@ ARGUMENTS: dict[str, Any] = {
     "bin_dir": {"type": "path", "required": True},
     "cache": {"type": "path", "required": True},
     "cache_days": {"type": "int", "default": 14},
+    "origin": {"type": "path", "default": ""},
 }
 
 
@@ -154,7 +159,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         }
     )
     store = ArtifactStore(cache, params["cache_days"])
-    changed = store.ensure(name, key, download, check_mode=check_mode)
+    # They are in the image that comes from there.
+    changed = not params["origin"] and store.ensure(name, key, download, check_mode=check_mode)
     return {"changed": changed, "path": str(store.path(name, key)), "key": key}
 
 

@@ -30,7 +30,7 @@ def _facts(options: dict[str, Any], nested: str) -> dict[str, Any]:
 
 
 def test_there_are_modules() -> None:
-    assert len(MODULES) == 14
+    assert len(MODULES) == 16
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# Copyright: counter-platform contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Decide where images come from, and say it to the modules that need them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_origin
+short_description: Decide whether images are built, or fetched by a lock file
+description:
+  - With O(source=pull) everything comes from a registry, by the digests of a lock file, or the module fails.
+  - With O(source=auto) it does so where there is a lock file and the registry has what it names; otherwise images are
+    built, and the reason is returned.
+  - The registry is asked for one image of the lock file, so an address, a login, a CA or a content that is wrong is
+    found before anything else happens.
+options:
+  source:
+    description: What is wanted.
+    type: str
+    choices: [auto, pull, build]
+    required: true
+  lock:
+    description: The lock file, as M(counter.platform.registry_images) returns its content.
+    type: path
+    required: true
+  registry:
+    description: Host, port and what all names begin with; empty for none.
+    type: str
+    required: true
+  user:
+    description: Who logs in; empty for nobody.
+    type: str
+    default: ""
+  password:
+    description: The user's password.
+    type: str
+    default: ""
+  ca:
+    description: File with the CA of the registry's certificate; empty for the system's.
+    type: path
+    default: ""
+  dest:
+    description: File that the modules with an option O(origin) read. The login is beside it.
+    type: path
+    required: true
+author: counter-platform contributors
+"""
+
+EXAMPLES = r"""
+- name: Decide where images come from
+  counter.platform.image_origin:
+    source: auto
+    lock: "{{ inventory_dir }}/images.lock.yml"
+    registry: registry.example.com/platform
+    dest: "{{ platform_state_dir }}/origin.json"
+"""
+
+RETURN = r"""
+source:
+  description: What was decided, C(pull) or C(build).
+  returned: always
+  type: str
+reason:
+  description: Why, as the end of a sentence.
+  returned: always
+  type: str
+origin:
+  description: The file for the modules; empty where images are built.
+  returned: always
+  type: str
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import write_whole
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
+from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
+from ansible_collections.counter.platform.plugins.module_utils.origin import Entry, Origin, Registry, login
+
+ARGUMENTS: dict[str, Any] = {
+    "source": {"type": "str", "choices": ["auto", "pull", "build"], "required": True},
+    "lock": {"type": "path", "required": True},
+    "registry": {"type": "str", "required": True},
+    "user": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "ca": {"type": "path", "default": ""},
+    "dest": {"type": "path", "required": True},
+}
+
+
+def entries(lock: Path) -> dict[str, Entry]:
+    """Return what a lock file names. Raises :class:`CommandError` where it is not there or is none."""
+    try:
+        told = yaml.safe_load(lock.read_text(encoding="utf-8"))
+        return {name: Entry(**entry) for name, entry in told["artifacts"].items()}
+    except FileNotFoundError as error:
+        raise CommandError(f"there is no lock file {lock} (image_lock); playbooks/mirror.yml writes it") from error
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+        raise CommandError(f"{lock} (image_lock) is no lock file as playbooks/mirror.yml writes it: {error}") from error
+
+
+def keep(path: Path, content: str) -> bool:
+    """Write a file that its owner alone may read, where it says something else; return whether it did."""
+    if path.exists() and path.read_text(encoding="utf-8") == content:
+        return False
+    path.touch(mode=0o600)
+    write_whole(path, content)
+    path.chmod(0o600)
+    return True
+
+
+def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """Decide, and return what RETURN says. Raises :class:`CommandError` where only a registry would do and does not."""
+    wanted: str = params["source"]
+    if wanted == "build":
+        return {"changed": False, "source": "build", "reason": "image_source says so", "origin": ""}
+    dest = Path(params["dest"])
+    authfile = dest.with_name("registry-login.json")
+    changed = False
+    try:
+        artifacts = entries(Path(params["lock"]))
+        if params["user"]:
+            dest.parent.mkdir(parents=True, exist_ok=True)
+            changed = keep(authfile, login(params["registry"], params["user"], params["password"]))
+        registry = Registry(params["registry"], str(authfile) if params["user"] else "", params["ca"])
+        registry.check(min(artifacts.values(), key=lambda entry: entry.size))
+    except (CommandError, OSError) as error:
+        if wanted == "pull":
+            raise CommandError(f"image_source is pull, and nothing can be pulled: {error}") from error
+        return {"changed": changed, "source": "build", "reason": str(error), "origin": ""}
+    origin = Origin(registry, artifacts)
+    changed = keep(dest, origin.written()) or changed
+    reason = "image_source says so" if wanted == "pull" else f"{params['registry']} has what {params['lock']} names"
+    return {"changed": changed and not check_mode, "source": "pull", "reason": reason, "origin": str(dest)}
+
+
+def main() -> None:
+    """Entry point."""
+    os.umask(0o077)
+    run_module(ensure, ARGUMENTS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""Results go into a registry and come out of it as they were, and whatever is wrong with it is said in words."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.counter.platform.plugins.module_utils import origin
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
+from ansible_collections.counter.platform.plugins.module_utils.origin import Entry, Origin, Registry, archive_of_files
+from ansible_collections.counter.platform.plugins.modules import image_origin, registry_images
+from lib.command import run
+from lib.registry import Login, away, registry
+
+ARTIFACTS = ["tools/00", "counter-platform_small/11"]
+
+
+@pytest.fixture(scope="module")
+def login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
+    """A registry."""
+    with registry(tmp_path_factory.mktemp("registry")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with two programs, and with an image."""
+    cache = tmp_path_factory.mktemp("cache")
+    tools, image = (cache / "artifacts" / name for name in ARTIFACTS)
+    for folder in (tools, image):
+        folder.mkdir(parents=True)
+    for name in ("one", "two"):
+        (tools / name).write_text(f"#!/bin/sh\necho {name}\n")
+        (tools / name).chmod(0o755)
+    archive_of_files(tools, image / "image.tar")
+    return cache
+
+
+def options(login: Login, **others: Any) -> dict[str, Any]:
+    """Return what both modules need to get in."""
+    access = {"registry": f"{login.address}/platform", "user": login.user, "password": login.password}
+    return {**access, "ca": str(login.ca), **others}
+
+
+@pytest.fixture(scope="module")
+def filled(login: Login, cache: Path) -> dict[str, Any]:
+    """What the module says that has put both there."""
+    wanted = options(login, artifacts=ARTIFACTS, cache=str(cache))
+    promised = registry_images.ensure(wanted, check_mode=True)
+    done = registry_images.ensure(wanted, check_mode=False)
+    again = registry_images.ensure(wanted, check_mode=False)
+    assert (promised["changed"], done["changed"], again["changed"]) == (True, True, False)
+    assert again["artifacts"] == done["artifacts"]
+    return done
+
+
+@pytest.fixture
+def lock(filled: dict[str, Any], tmp_path: Path) -> Path:
+    """A lock file with both."""
+    lock = tmp_path / "images.lock.yml"
+    lock.write_text(yaml.safe_dump({"artifacts": filled["artifacts"]}))
+    return lock
+
+
+def decided(login: Login, lock: Path, source: str = "pull", **others: Any) -> dict[str, Any]:
+    """Return what is decided about a registry."""
+    wanted = options(login, source=source, lock=str(lock), dest=str(lock.with_name("state") / "images.json"))
+    return image_origin.ensure({**wanted, **others}, check_mode=False)
+
+
+def test_files_and_images_come_back_as_they_were(login: Login, lock: Path, cache: Path, tmp_path: Path) -> None:
+    said = decided(login, lock)
+    assert (said["source"], said["changed"]) == ("pull", True)
+    assert decided(login, lock)["changed"] is False
+    file = Path(said["origin"])
+    assert {path.stat().st_mode & 0o777 for path in file.parent.iterdir()} == {0o600}
+    assert login.password not in file.read_text()
+    there = Origin.read(said["origin"])
+    files, image = tmp_path / "files", tmp_path / "image"
+    files.mkdir()
+    image.mkdir()
+    there.files("tools", "00", files)
+    assert sorted(path.name for path in files.iterdir()) == ["one", "two"]
+    assert run(str(files / "two")).stdout == "two\n"
+    there.image("counter-platform_small", "11", "counter-platform/small:11", image)
+    names = run("skopeo", "inspect", f"docker-archive:{image / 'image.tar'}").stdout
+    assert names
+    with pytest.raises(CommandError, match="the lock file has no tools of the key 99: it was written for another"):
+        there.files("tools", "99", files)
+
+
+def refused(login: Login, lock: Path, **others: Any) -> str:
+    """Return why nothing can be pulled, which auto takes for a reason to build."""
+    with pytest.raises(CommandError) as error:
+        decided(login, lock, **others)
+    built = decided(login, lock, "auto", **others)
+    assert (built["source"], built["origin"]) == ("build", "")
+    text = str(error.value)
+    assert text == f"image_source is pull, and nothing can be pulled: {built['reason']}"
+    assert "\n" not in text
+    return text
+
+
+def test_registry_that_is_away(login: Login, lock: Path) -> None:
+    assert "nobody answers at its address" in refused(away(login), lock)
+
+
+def test_registry_that_takes_the_question_and_does_not_answer(
+    login: Login, lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin, "ANSWER", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        silent = replace(login, address=f"127.0.0.1:{server.getsockname()[1]}")
+        assert "it does not answer in time" in refused(silent, lock)
+
+
+def test_registry_that_refuses_the_login(login: Login, lock: Path) -> None:
+    assert "it refuses the login (image_registry_user" in refused(replace(login, user="other"), lock)
+
+
+def test_registry_of_a_ca_that_is_not_known(login: Login, lock: Path) -> None:
+    assert "of a CA that is not known here (image_registry_ca)" in refused(login, lock, ca="")
+
+
+def test_registry_with_other_content(login: Login, lock: Path, filled: dict[str, Any]) -> None:
+    wrong = {name: {**entry, "digest": f"sha256:{'0' * 64}"} for name, entry in filled["artifacts"].items()}
+    lock.write_text(yaml.safe_dump({"artifacts": wrong}))
+    assert "it has nothing of this digest: playbooks/mirror.yml fills it" in refused(login, lock)
+
+
+def test_content_of_another_configuration_is_refused(login: Login, filled: dict[str, Any], tmp_path: Path) -> None:
+    decided(login, _written(tmp_path, filled))
+    access = Registry(f"{login.address}/platform", str(tmp_path / "state/registry-login.json"), str(login.ca))
+    entry = Entry(**filled["artifacts"]["tools/00"])
+    with pytest.raises(CommandError, match="instead of sha256:1111"):
+        access.pull(replace(entry, id=f"sha256:{'1' * 64}"), tmp_path / "image.tar", "tools:00")
+
+
+def _written(folder: Path, filled: dict[str, Any]) -> Path:
+    lock = folder / "images.lock.yml"
+    lock.write_text(yaml.safe_dump({"artifacts": filled["artifacts"]}))
+    return lock
+
+
+@pytest.mark.parametrize("text", ["artifacts: [1]", "other: {}", "{", "artifacts: {a/b: {digest: 1}}"])
+def test_file_that_is_no_lock_file(login: Login, lock: Path, text: str) -> None:
+    lock.write_text(text)
+    with pytest.raises(CommandError, match=r"is no lock file as playbooks/mirror\.yml writes it"):
+        decided(login, lock)
+
+
+def test_without_lock_file_or_registry(login: Login, lock: Path) -> None:
+    assert "no registry is named (image_registry)" in refused(login, lock, registry="")
+    lock.unlink()
+    assert "there is no lock file" in refused(login, lock)
+
+
+def test_entry_is_what_the_registry_has(filled: dict[str, Any]) -> None:
+    entries = {name: Entry(**entry) for name, entry in filled["artifacts"].items()}
+    assert {entry.repository for entry in entries.values()} == {
+        "counter-platform/files/tools",
+        "counter-platform/small",
+    }
+    assert all(entry.digest != entry.id and entry.size > 0 for entry in entries.values())
+    assert asdict(entries["tools/00"]) == filled["artifacts"]["tools/00"]

@@ -1,0 +1,59 @@
+"""What was built fills a registry, and an empty cache is filled from there, with no compiler and no package mirror."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest
+from lib.command import Run, execute
+from lib.paths import ROOT
+from lib.registry import install, registry
+
+
+def playbook(name: str, *values: str, environment: dict[str, str] | None = None) -> Run:
+    """Run a playbook on the scenario's environment."""
+    given = ["-e", "platform_environment=molecule", "-e", f"platform_root={ROOT}"]
+    command = ["ansible-playbook", "-i", "inventories/local", f"playbooks/{name}.yml", *given]
+    return execute(*command, *(word for value in values for word in ("-e", value)), environment=environment)
+
+
+def test_registry_is_filled_and_an_empty_cache_from_it(tmp_path: Path) -> None:
+    cache, lock = tmp_path / "cache", tmp_path / "images.lock.yml"
+    (tmp_path / "registry").mkdir()
+    install()
+    with registry(tmp_path / "registry") as login:
+        access = [
+            f"image_registry={login.address}/platform", f"image_registry_user={login.user}",
+            f"image_registry_ca={login.ca}", f"image_lock={lock}",
+            "platform_logs=false", "platform_monitoring=false",
+        ]  # fmt: skip
+        password = {"IMAGE_REGISTRY_PASSWORD": login.password}
+        filled = playbook("mirror", *access, environment=password)
+        assert filled.status == 0, filled.output
+        again = playbook("mirror", *access, environment=password)
+        assert (again.status, again.recap("changed")) == (0, 0), again.output
+        # Nothing of Go's, and none of Debian's packages.
+        nowhere = {
+            **password,
+            "GOPROXY": "off",
+            "http_proxy": "http://127.0.0.1:9",
+            "https_proxy": "http://127.0.0.1:9",
+        }
+        pulled = playbook(
+            "images", *access, "image_source=pull", f"platform_cache_dir={cache}",
+            environment={**nowhere, "no_proxy": "127.0.0.1"},
+        )  # fmt: skip
+    assert pulled.status == 0, pulled.output
+    assert "Images: pull, because image_source says so" in pulled.message()
+    assert login.password not in filled.output + pulled.output
+    told = yaml.safe_load(lock.read_text())["artifacts"]
+    here = {f"{path.parent.name}/{path.name}": path for path in (cache / "artifacts").glob("*/[!.]*")}
+    # The service is another playbook's.
+    assert set(here) == {name for name in told if not name.startswith("counter-platform_counter/")}
+    images = {name: path / "image.tar" for name, path in here.items() if (path / "image.tar").exists()}
+    assert {name: config_digest(archive) for name, archive in images.items()} == {
+        name: told[name]["id"] for name in images
+    }
+    assert len(images) == len(here) - 1
+    assert not (cache / "go/build").exists()

@@ -1,0 +1,85 @@
+"""A registry of its own: Debian's docker-registry, behind TLS and a login."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.command import execute, run
+from lib.network import free_port
+from lib.wait import wait_for
+
+CONFIG = """
+version: 0.1
+storage:
+  filesystem: {{rootdirectory: {folder}/images}}
+http:
+  addr: {address}
+  tls: {{certificate: {folder}/server.crt, key: {folder}/server.key}}
+auth:
+  htpasswd: {{realm: registry, path: {folder}/users}}
+"""
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to get into a registry.
+
+    Attributes:
+        address: host and port.
+        user: who may read and write.
+        password: the user's.
+        ca: file with the CA of its certificate.
+    """
+
+    address: str
+    user: str
+    password: str
+    ca: Path
+
+
+def install() -> None:
+    """Install what a registry is made of, on a machine that tests may change."""
+    names = "names=docker-registry,apache2-utils,skopeo"
+    done = execute("ansible", "localhost", "--become", "-m", "counter.platform.apt_packages", "-a", names)
+    assert done.status == 0, done.output
+
+
+@contextmanager
+def registry(folder: Path, host: str = "127.0.0.1") -> Iterator[Login]:
+    """Run a registry with its images in a folder, at an address of this machine."""
+    address = f"{host}:{free_port(host)}"
+    run(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2",
+        "-subj", "/CN=registry", "-addext", f"subjectAltName=IP:{host}",
+        "-out", str(folder / "server.crt"), "-keyout", str(folder / "server.key"),
+    )  # fmt: skip
+    login = Login(address, "mirror", "of-images", folder / "server.crt")
+    # The registry takes bcrypt alone.
+    users = run("htpasswd", "-nbB", login.user, login.password).stdout
+    (folder / "users").write_text(users)
+    (folder / "config.yml").write_text(CONFIG.format(folder=folder, address=address))
+    log = folder / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            ["docker-registry", "serve", str(folder / "config.yml")], stdout=stream, stderr=subprocess.STDOUT
+        )
+        try:
+
+            def listens() -> bool:
+                assert process.poll() is None, log.read_text()
+                return "listening on" in log.read_text()
+
+            wait_for("the registry", listens)
+            yield login
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def away(login: Login) -> Login:
+    """Return a login to where no registry is."""
+    return Login(f"127.0.0.1:{free_port()}", login.user, login.password, login.ca)

@@ -1,0 +1,63 @@
+"""An environment whose images come from a registry: nothing is compiled, and nodes run what the lock file names."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from lib.cluster import Cluster
+from lib.command import Run, execute
+from lib.network import count
+from lib.registry import Login, install, registry
+
+URL = "http://127.0.0.1:8081/"
+OURS = "docker.io/counter-platform/"
+
+
+def playbook(login: Login, lock: Path, path: str, inventory: str, *values: str, **environment: str) -> Run:
+    """Run a playbook with what gets into the registry."""
+    access = (
+        f"image_registry={login.address}/platform", f"image_registry_user={login.user}",
+        f"image_registry_ca={login.ca}", f"image_lock={lock}",
+    )  # fmt: skip
+    given = [word for value in (*access, *values) for word in ("-e", value)]
+    secret = {"IMAGE_REGISTRY_PASSWORD": login.password}
+    command = ["ansible-playbook", "-i", f"inventories/{inventory}", path, *given]
+    return execute(*command, environment={**secret, **environment})
+
+
+def images_of(cluster: Cluster) -> dict[str, str]:
+    """Return the images of ours that containers run from, with the digests of their configurations."""
+    pods = cluster.get("pods", "--all-namespaces")["items"]
+    found = [status for pod in pods for status in pod["status"]["containerStatuses"]]
+    return {entry["image"]: entry["imageID"] for entry in found if entry["image"].startswith(OURS)}
+
+
+@pytest.mark.soak
+def test_environment_from_a_registry_and_no_compiler(live: None, tmp_path: Path) -> None:
+    cache, lock = tmp_path / "cache", tmp_path / "images.lock.yml"
+    (tmp_path / "registry").mkdir()
+    install()
+    with registry(tmp_path / "registry") as login:
+        filled = playbook(login, lock, "playbooks/mirror.yml", "local")
+        assert filled.status == 0, filled.output
+
+        def up() -> Run:
+            pull = "image_source=pull"
+            empty = {"COUNTER_PLATFORM_CACHE": str(cache), "GOPROXY": "off"}
+            return playbook(login, lock, "site.yml", "staging", pull, **empty)
+
+        run = up()
+        assert run.status == 0, run.output
+        assert "Images: pull, because image_source says so" in run.message()
+        first = count(URL)
+        again = up()
+        assert (again.status, again.recap("changed"), again.recap("changed", "logs")) == (0, 0, 0), again.output
+    assert count(URL) == first + 1
+    assert not (cache / "go").exists()
+    told = yaml.safe_load(lock.read_text())["artifacts"]
+    images = images_of(Cluster("staging"))
+    assert len(images) >= 9
+    for image, identity in images.items():
+        name, key = image.removeprefix("docker.io/").replace("/", "_").split(":")
+        assert told[f"{name}/{key}"]["id"] == identity, image
+    assert execute("make", "down", "ENVIRONMENT=staging").status == 0
