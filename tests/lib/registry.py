@@ -19,6 +19,8 @@ storage:
 http:
   addr: {address}
   tls: {{certificate: {folder}/server.crt, key: {folder}/server.key}}
+"""
+AUTH = """
 auth:
   htpasswd: {{realm: registry, path: {folder}/users}}
 """
@@ -49,8 +51,8 @@ def install() -> None:
 
 
 @contextmanager
-def registry(folder: Path, host: str = "127.0.0.1") -> Iterator[Login]:
-    """Run a registry with its images in a folder, at an address of this machine."""
+def registry(folder: Path, host: str = "127.0.0.1", *, is_open: bool = False) -> Iterator[Login]:
+    """Run a registry with its images in a folder, at an address of this machine; an open one asks for no login."""
     address = f"{host}:{free_port(host)}"
     run(
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2",
@@ -61,7 +63,8 @@ def registry(folder: Path, host: str = "127.0.0.1") -> Iterator[Login]:
     # The registry takes bcrypt alone.
     users = run("htpasswd", "-nbB", login.user, login.password).stdout
     (folder / "users").write_text(users)
-    (folder / "config.yml").write_text(CONFIG.format(folder=folder, address=address))
+    config = CONFIG if is_open else CONFIG + AUTH
+    (folder / "config.yml").write_text(config.format(folder=folder, address=address))
     log = folder / "log"
     with log.open("w") as stream:
         process = subprocess.Popen(

@@ -44,6 +44,10 @@ options:
     description: File that the modules with an option O(origin) read. The login is beside it.
     type: path
     required: true
+  owner:
+    description: Number of the user whom the files belong to, and the folder that they are in.
+    type: int
+    required: true
 author: counter-platform contributors
 """
 
@@ -53,7 +57,8 @@ EXAMPLES = r"""
     source: auto
     lock: "{{ inventory_dir }}/images.lock.yml"
     registry: registry.example.com/platform
-    dest: "{{ platform_state_dir }}/origin.json"
+    dest: "{{ platform_state_dir }}/images.json"
+    owner: 1000
 """
 
 RETURN = r"""
@@ -89,6 +94,7 @@ ARGUMENTS: dict[str, Any] = {
     "password": {"type": "str", "default": "", "no_log": True},
     "ca": {"type": "path", "default": ""},
     "dest": {"type": "path", "required": True},
+    "owner": {"type": "int", "required": True},
 }
 
 
@@ -103,13 +109,16 @@ def entries(lock: Path) -> dict[str, Entry]:
         raise CommandError(f"{lock} (image_lock) is no lock file as playbooks/mirror.yml writes it: {error}") from error
 
 
-def keep(path: Path, content: str) -> bool:
-    """Write a file that its owner alone may read, where it says something else; return whether it did."""
+def keep(path: Path, content: str, owner: int) -> bool:
+    """Write a file that ``owner`` alone may read, where it says something else; return whether it did."""
     if path.exists() and path.read_text(encoding="utf-8") == content:
         return False
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     path.touch(mode=0o600)
     write_whole(path, content)
     path.chmod(0o600)
+    for made in (path.parent, path):
+        os.chown(made, owner, -1)
     return True
 
 
@@ -124,8 +133,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     try:
         artifacts = entries(Path(params["lock"]))
         if params["user"]:
-            dest.parent.mkdir(parents=True, exist_ok=True)
-            changed = keep(authfile, login(params["registry"], params["user"], params["password"]))
+            changed = keep(authfile, login(params["registry"], params["user"], params["password"]), params["owner"])
         registry = Registry(params["registry"], str(authfile) if params["user"] else "", params["ca"])
         registry.check(min(artifacts.values(), key=lambda entry: entry.size))
     except (CommandError, OSError) as error:
@@ -133,7 +141,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             raise CommandError(f"image_source is pull, and nothing can be pulled: {error}") from error
         return {"changed": changed, "source": "build", "reason": str(error), "origin": ""}
     origin = Origin(registry, artifacts)
-    changed = keep(dest, origin.written()) or changed
+    changed = keep(dest, origin.written(), params["owner"]) or changed
     reason = "image_source says so" if wanted == "pull" else f"{params['registry']} has what {params['lock']} names"
     return {"changed": changed and not check_mode, "source": "pull", "reason": reason, "origin": str(dest)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -69,7 +70,8 @@ def lock(filled: dict[str, Any], tmp_path: Path) -> Path:
 
 def decided(login: Login, lock: Path, source: str = "pull", **others: Any) -> dict[str, Any]:
     """Return what is decided about a registry."""
-    wanted = options(login, source=source, lock=str(lock), dest=str(lock.with_name("state") / "images.json"))
+    dest = lock.with_name("state") / "images.json"
+    wanted = options(login, source=source, lock=str(lock), dest=str(dest), owner=os.geteuid())
     return image_origin.ensure({**wanted, **others}, check_mode=False)
 
 
@@ -79,6 +81,7 @@ def test_files_and_images_come_back_as_they_were(login: Login, lock: Path, cache
     assert decided(login, lock)["changed"] is False
     file = Path(said["origin"])
     assert {path.stat().st_mode & 0o777 for path in file.parent.iterdir()} == {0o600}
+    assert file.parent.stat().st_mode & 0o777 == 0o700
     assert login.password not in file.read_text()
     there = Origin.read(said["origin"])
     files, image = tmp_path / "files", tmp_path / "image"
@@ -92,6 +95,23 @@ def test_files_and_images_come_back_as_they_were(login: Login, lock: Path, cache
     assert names
     with pytest.raises(CommandError, match="the lock file has no tools of the key 99: it was written for another"):
         there.files("tools", "99", files)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user, which needs root")
+def test_what_root_leaves_for_a_user_is_the_users(login: Login, lock: Path) -> None:
+    said = decided(login, lock, owner=1234)
+    folder = Path(said["origin"]).parent
+    assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {1234}
+
+
+def test_registry_without_a_login(cache: Path, tmp_path: Path) -> None:
+    with registry(tmp_path, is_open=True) as found:
+        nobody = replace(found, user="", password="")
+        wanted = options(nobody, artifacts=ARTIFACTS, cache=str(cache))
+        lock = _written(tmp_path, registry_images.ensure(wanted, check_mode=False))
+        said = decided(nobody, lock)
+    assert said["source"] == "pull"
+    assert [path.name for path in Path(said["origin"]).parent.iterdir()] == ["images.json"]
 
 
 def refused(login: Login, lock: Path, **others: Any) -> str:
