@@ -42,6 +42,16 @@ class Login:
     password: str
     ca: Path
 
+    def options(self, lock: Path) -> list[str]:
+        """Return what tells a playbook of it, but for the password, and of the lock file."""
+        values = {
+            "image_registry": f"{self.address}/platform",
+            "image_registry_user": self.user,
+            "image_registry_ca": self.ca,
+            "image_lock": lock,
+        }
+        return [word for name, value in values.items() for word in ("-e", f"{name}={value}")]
+
 
 def install() -> None:
     """Install what a registry is made of, on a machine that tests may change."""

@@ -15,11 +15,7 @@ OURS = "docker.io/counter-platform/"
 
 def playbook(login: Login, lock: Path, path: str, inventory: str, *values: str, **environment: str) -> Run:
     """Run a playbook with what gets into the registry."""
-    access = (
-        f"image_registry={login.address}/platform", f"image_registry_user={login.user}",
-        f"image_registry_ca={login.ca}", f"image_lock={lock}",
-    )  # fmt: skip
-    given = [word for value in (*access, *values) for word in ("-e", value)]
+    given = [*login.options(lock), *(word for value in values for word in ("-e", value))]
     secret = {"IMAGE_REGISTRY_PASSWORD": login.password}
     command = ["ansible-playbook", "-i", f"inventories/{inventory}", path, *given]
     return execute(*command, environment={**secret, **environment})

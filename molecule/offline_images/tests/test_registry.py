@@ -11,11 +11,14 @@ from lib.paths import ROOT
 from lib.registry import install, registry
 
 
-def playbook(name: str, *values: str, environment: dict[str, str] | None = None) -> Run:
-    """Run a playbook on the scenario's environment."""
-    given = ["-e", "platform_environment=molecule", "-e", f"platform_root={ROOT}"]
+def playbook(name: str, *options: str, environment: dict[str, str] | None = None) -> Run:
+    """Run a playbook on the scenario's environment, without logs and metrics."""
+    values = (
+        "platform_environment=molecule", f"platform_root={ROOT}", "platform_logs=false", "platform_monitoring=false",
+    )  # fmt: skip
+    given = [word for value in values for word in ("-e", value)]
     command = ["ansible-playbook", "-i", "inventories/local", f"playbooks/{name}.yml", *given]
-    return execute(*command, *(word for value in values for word in ("-e", value)), environment=environment)
+    return execute(*command, *options, environment=environment)
 
 
 def test_registry_is_filled_and_an_empty_cache_from_it(tmp_path: Path) -> None:
@@ -23,11 +26,7 @@ def test_registry_is_filled_and_an_empty_cache_from_it(tmp_path: Path) -> None:
     (tmp_path / "registry").mkdir()
     install()
     with registry(tmp_path / "registry") as login:
-        access = [
-            f"image_registry={login.address}/platform", f"image_registry_user={login.user}",
-            f"image_registry_ca={login.ca}", f"image_lock={lock}",
-            "platform_logs=false", "platform_monitoring=false",
-        ]  # fmt: skip
+        access = login.options(lock)
         password = {"IMAGE_REGISTRY_PASSWORD": login.password}
         filled = playbook("mirror", *access, environment=password)
         assert filled.status == 0, filled.output
@@ -41,7 +40,7 @@ def test_registry_is_filled_and_an_empty_cache_from_it(tmp_path: Path) -> None:
             "https_proxy": "http://127.0.0.1:9",
         }
         pulled = playbook(
-            "images", *access, "image_source=pull", f"platform_cache_dir={cache}",
+            "images", *access, "-e", "image_source=pull", "-e", f"platform_cache_dir={cache}",
             environment={**nowhere, "no_proxy": "127.0.0.1"},
         )  # fmt: skip
     assert pulled.status == 0, pulled.output

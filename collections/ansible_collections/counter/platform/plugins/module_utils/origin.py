@@ -21,8 +21,16 @@ from typing import Any
 from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest, image_manifest
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 
+# Options of the modules that ask a registry.
+ACCESS: dict[str, Any] = {
+    "registry": {"type": "str", "required": True},
+    "user": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "ca": {"type": "path", "default": ""},
+}
 TRIES = 3
 ANSWER = 15  # seconds in which a registry has to answer a question
+IMAGE = 600  # seconds that one image may take
 # What skopeo says, and what that is in the words of whoever set the registry up.
 MEANINGS = {
     "unauthorized": "it refuses the login (image_registry_user, image_registry_password)",
@@ -62,13 +70,11 @@ class Registry:
         address: host, port and what all names begin with, as in registry.example.com/platform.
         authfile: file with logins as docker and skopeo write it; empty for none.
         ca: file with the CA of its certificate; empty for those of the system.
-        seconds: how long one image may take.
     """
 
     address: str
     authfile: str = ""
     ca: str = ""
-    seconds: int = 600
 
     def pull(self, entry: Entry, archive: Path, image: str) -> None:
         """Write an image as a docker archive, under a name of ours.
@@ -137,7 +143,7 @@ class Registry:
     def _skopeo(self, what: str, command: str, *arguments: str) -> str:
         # A question is the first thing, and is answered or not.
         copies = command == "copy"
-        seconds, retries = (self.seconds, [f"--retry-times={TRIES}"]) if copies else (ANSWER, [])
+        seconds, retries = (IMAGE, [f"--retry-times={TRIES}"]) if copies else (ANSWER, [])
         try:
             return run(["skopeo", f"--command-timeout={seconds}s", command, *retries, *arguments])
         except CommandError as error:
@@ -236,3 +242,14 @@ def login(registry: str, user: str, password: str) -> str:
     """Return a login in the form of docker's own file."""
     auth = base64.b64encode(f"{user}:{password}".encode()).decode()
     return json.dumps({"auths": {registry.split("/")[0]: {"auth": auth}}})
+
+
+@contextlib.contextmanager
+def logged_in(address: str, user: str, password: str, ca: str) -> Iterator[Registry]:
+    """Give a registry whose login, where there is a user, is on the disk for as long as the block runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        authfile = Path(folder) / "login.json"
+        if user:
+            authfile.touch(mode=0o600)
+            authfile.write_text(login(address, user, password))
+        yield Registry(address, str(authfile) if user else "", ca)

@@ -77,6 +77,7 @@ origin:
 """
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +85,19 @@ import yaml
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import write_whole
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
-from ansible_collections.counter.platform.plugins.module_utils.origin import Entry, Origin, Registry, login
+from ansible_collections.counter.platform.plugins.module_utils.origin import (
+    ACCESS,
+    Entry,
+    Origin,
+    Registry,
+    logged_in,
+    login,
+)
 
 ARGUMENTS: dict[str, Any] = {
     "source": {"type": "str", "choices": ["auto", "pull", "build"], "required": True},
     "lock": {"type": "path", "required": True},
-    "registry": {"type": "str", "required": True},
-    "user": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
-    "ca": {"type": "path", "default": ""},
+    **ACCESS,
     "dest": {"type": "path", "required": True},
     "owner": {"type": "int", "required": True},
 }
@@ -109,10 +114,12 @@ def entries(lock: Path) -> dict[str, Entry]:
         raise CommandError(f"{lock} (image_lock) is no lock file as playbooks/mirror.yml writes it: {error}") from error
 
 
-def keep(path: Path, content: str, owner: int) -> bool:
-    """Write a file that ``owner`` alone may read, where it says something else; return whether it did."""
+def keep(path: Path, content: str, owner: int, *, check_mode: bool) -> bool:
+    """Write a file that ``owner`` alone may read, but in check mode; return whether it was another or not there."""
     if path.exists() and path.read_text(encoding="utf-8") == content:
         return False
+    if check_mode:
+        return True
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.touch(mode=0o600)
     write_whole(path, content)
@@ -127,23 +134,25 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     wanted: str = params["source"]
     if wanted == "build":
         return {"changed": False, "source": "build", "reason": "image_source says so", "origin": ""}
-    dest = Path(params["dest"])
-    authfile = dest.with_name("registry-login.json")
-    changed = False
+    address, user, password, ca = (params[option] for option in ACCESS)
+    reason = "image_source says so" if wanted == "pull" else f"{address} has what {params['lock']} names"
     try:
         artifacts = entries(Path(params["lock"]))
-        if params["user"]:
-            changed = keep(authfile, login(params["registry"], params["user"], params["password"]), params["owner"])
-        registry = Registry(params["registry"], str(authfile) if params["user"] else "", params["ca"])
-        registry.check(min(artifacts.values(), key=lambda entry: entry.size))
+        if check_mode and not shutil.which("skopeo"):
+            reason += ", if it has it: without skopeo it cannot be asked yet"
+        else:
+            with logged_in(address, user, password, ca) as registry:
+                registry.check(min(artifacts.values(), key=lambda entry: entry.size))
     except (CommandError, OSError) as error:
         if wanted == "pull":
             raise CommandError(f"image_source is pull, and nothing can be pulled: {error}") from error
-        return {"changed": changed, "source": "build", "reason": str(error), "origin": ""}
-    origin = Origin(registry, artifacts)
-    changed = keep(dest, origin.written(), params["owner"]) or changed
-    reason = "image_source says so" if wanted == "pull" else f"{params['registry']} has what {params['lock']} names"
-    return {"changed": changed and not check_mode, "source": "pull", "reason": reason, "origin": str(dest)}
+        return {"changed": False, "source": "build", "reason": str(error), "origin": ""}
+    dest = Path(params["dest"])
+    authfile = dest.with_name("registry-login.json")
+    logins = {authfile: login(address, user, password)} if user else {}
+    files = {**logins, dest: Origin(Registry(address, str(authfile) if user else "", ca), artifacts).written()}
+    differs = [keep(path, text, params["owner"], check_mode=check_mode) for path, text in files.items()]
+    return {"changed": any(differs), "source": "pull", "reason": reason, "origin": str(dest)}
 
 
 def main() -> None:

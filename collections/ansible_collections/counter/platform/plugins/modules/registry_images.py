@@ -64,18 +64,15 @@ from typing import Any
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 from ansible_collections.counter.platform.plugins.module_utils.origin import (
-    Registry,
+    ACCESS,
     archive_of_files,
-    login,
+    logged_in,
     repository_of,
 )
 
 ARGUMENTS: dict[str, Any] = {
     "artifacts": {"type": "list", "elements": "str", "required": True},
-    "registry": {"type": "str", "required": True},
-    "user": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
-    "ca": {"type": "path", "default": ""},
+    **ACCESS,
     "cache": {"type": "path", "required": True},
 }
 
@@ -89,12 +86,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     store, progress = ArtifactStore(cache, days=1), Progress(cache, params["registry"])
     found: dict[str, Any] = {}
     changed = False
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        authfile = Path(folder) / "login.json"
-        if params["user"]:
-            authfile.touch(mode=0o600)
-            authfile.write_text(login(params["registry"], params["user"], params["password"]))
-        registry = Registry(params["registry"], str(authfile) if params["user"] else "", params["ca"])
+    access = (params[option] for option in ACCESS)
+    with tempfile.TemporaryDirectory(dir=cache) as folder, logged_in(*access) as registry:
         for artifact in params["artifacts"]:
             name, key = artifact.split("/")
             progress(name)

@@ -68,11 +68,13 @@ def lock(filled: dict[str, Any], tmp_path: Path) -> Path:
     return lock
 
 
-def decided(login: Login, lock: Path, source: str = "pull", **others: Any) -> dict[str, Any]:
+def decided(
+    login: Login, lock: Path, source: str = "pull", *, check_mode: bool = False, **others: Any
+) -> dict[str, Any]:
     """Return what is decided about a registry."""
     dest = lock.with_name("state") / "images.json"
     wanted = options(login, source=source, lock=str(lock), dest=str(dest), owner=os.geteuid())
-    return image_origin.ensure({**wanted, **others}, check_mode=False)
+    return image_origin.ensure({**wanted, **others}, check_mode=check_mode)
 
 
 def test_files_and_images_come_back_as_they_were(login: Login, lock: Path, cache: Path, tmp_path: Path) -> None:
@@ -104,6 +106,23 @@ def test_what_root_leaves_for_a_user_is_the_users(login: Login, lock: Path) -> N
     assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {1234}
 
 
+def test_check_mode_tells_what_it_would_write_and_writes_nothing(login: Login, lock: Path) -> None:
+    state = lock.with_name("state")
+    assert decided(login, lock, check_mode=True)["changed"]
+    assert not state.exists()
+    done = decided(login, lock)
+    assert decided(login, lock, check_mode=True) == {**done, "changed": False}
+
+
+def test_check_mode_on_a_machine_that_has_no_skopeo_yet(
+    login: Login, lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(lock.parent))
+    promised = decided(away(login), lock, check_mode=True)
+    assert (promised["source"], promised["changed"]) == ("pull", True)
+    assert "without skopeo it cannot be asked yet" in promised["reason"]
+
+
 def test_registry_without_a_login(cache: Path, tmp_path: Path) -> None:
     with registry(tmp_path, is_open=True) as found:
         nobody = replace(found, user="", password="")
@@ -123,6 +142,7 @@ def refused(login: Login, lock: Path, **others: Any) -> str:
     text = str(error.value)
     assert text == f"image_source is pull, and nothing can be pulled: {built['reason']}"
     assert "\n" not in text
+    assert not lock.with_name("state").exists(), "a login that was refused is kept"
     return text
 
 
