@@ -13,19 +13,17 @@ from lib.docker import docker
 from lib.load import Load
 from lib.prometheus import Prometheus
 
-CLIENTS = 5
-TICKS = 10
-"""How often a second the clients send their share."""
+CLIENTS = 40
 CPU = 'sum by (pod) (rate(container_cpu_usage_seconds_total{{namespace="monitoring",container!=""}}[{span}s]))'
 MEMORY = 'sum by (pod) (container_memory_working_set_bytes{namespace="monitoring",container!=""})'
 
 
 def send(port: int, rate: int, seconds: int) -> None:
-    """Send so many requests a second."""
+    """Send so many requests a second, each of which has to be counted."""
     started = time.monotonic()
-    for tick in range(seconds * TICKS):
-        Load(port, clients=CLIENTS).run(rate // TICKS // CLIENTS)
-        time.sleep(max(0, started + (tick + 1) / TICKS - time.monotonic()))
+    for second in range(seconds):
+        Load(port, clients=CLIENTS).run(rate // CLIENTS).check_exact()
+        time.sleep(max(0, started + second + 1 - time.monotonic()))
 
 
 def main() -> None:
