@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ class Progress:
     def __call__(self, message: str) -> None:
         """Replace the current message by ``message`` (one line)."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        staged = self._path.with_suffix(f".{os.getpid()}")
+        staged = self._path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         staged.write_text(f"{self._label}: {message}\n", encoding="utf-8")
         staged.replace(self._path)
 

@@ -8,20 +8,22 @@ import time
 
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 
+SECURITY = "{suite}-security"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 LOCK_SECONDS = 300
 """How long to wait for another apt on this machine, such as the daily one."""
 APT_GET = ["apt-get", "-q", "-y", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "-o", "Acquire::Retries=3"]
 
 
-def update() -> None:
-    """Refresh the package lists, when no other apt does.
+def update(*options: str) -> None:
+    """Refresh the package lists, when no other apt does; ``options`` are apt's own.
 
     apt waits for dpkg's lock by itself, and not for the one of the lists. Raises :class:`CommandError` when it fails.
     """
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
-            run([*APT_GET, "update"], env={"LC_ALL": "C"})
+            run([*APT_GET, *options, "update"], env={"LC_ALL": "C"})
         except CommandError as error:
             if "Could not get lock" not in str(error) or time.monotonic() > deadline:
                 raise
@@ -49,3 +51,14 @@ def mirrors() -> dict[str, str]:
             security = next((uri for label, uri in rows if label == "Debian-Security"), "")
             return {"main": main, "security": security}
     raise CommandError("apt has no Debian source; add one to /etc/apt/sources.list.d and run apt-get update")
+
+
+def sources(suite: str, newer: list[str], archive: dict[str, str]) -> list[str]:
+    """Return the lines of a sources.list for ``suite``, its updates and security, and the ``newer`` releases."""
+    lines = []
+    for release in [suite, *newer]:
+        lines.append(f"deb [signed-by={KEYRING}] {archive['main']} {release} main")
+        lines.append(f"deb [signed-by={KEYRING}] {archive['main']} {release}-updates main")
+        if archive["security"]:
+            lines.append(f"deb [signed-by={KEYRING}] {archive['security']} {SECURITY.format(suite=release)} main")
+    return lines

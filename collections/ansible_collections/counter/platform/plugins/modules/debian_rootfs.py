@@ -97,17 +97,17 @@ results:
       type: bool
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow
-from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors
+from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors, sources
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
-SECURITY = "{suite}-security"
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 LEFT_OUT = ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*"]
 """Paths that dpkg does not unpack; the licences in /usr/share/doc/*/copyright stay."""
 LEFT_OVER = [
@@ -117,17 +117,6 @@ LEFT_OVER = [
     "var/log/apt",
     "var/cache/ldconfig/aux-cache",
 ]
-
-
-def sources(suite: str, newer: list[str], archive: dict[str, str]) -> list[str]:
-    """Return the lines of a sources.list for ``suite``, its updates and security, and the ``newer`` releases."""
-    lines = []
-    for release in [suite, *newer]:
-        lines.append(f"deb [signed-by={KEYRING}] {archive['main']} {release} main")
-        lines.append(f"deb [signed-by={KEYRING}] {archive['main']} {release}-updates main")
-        if archive["security"]:
-            lines.append(f"deb [signed-by={KEYRING}] {archive['security']} {SECURITY.format(suite=release)} main")
-    return lines
 
 
 def preferences(newer: dict[str, list[str]]) -> str:
@@ -197,12 +186,12 @@ ARGUMENTS: dict[str, Any] = {
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Make what the cache lacks, and return what RETURN says of all.
 
-    When one cannot be made: ``failed``, ``msg`` with its name, and the ``results`` before it.
+    When one cannot be made: ``failed``, ``msg`` with its name, and the ``results`` of the others.
     """
     cache = Path(params["cache"])
     store = ArtifactStore(cache, params["cache_days"])
-    results: list[dict[str, Any]] = []
-    for rootfs in params["rootfs"]:
+
+    def one(rootfs: dict[str, Any]) -> dict[str, Any]:
         name: str = rootfs["name"]
         inputs = {option: rootfs[option] for option in ("suite", "packages", "newer", "refresh")}
         key = digest_of({**inputs, "remove": removals(rootfs)})
@@ -216,9 +205,15 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             # They are in the images that come from there.
             changed = not params["origin"] and store.ensure(name, key, make, check_mode=check_mode)
         except (CommandError, OSError) as error:
-            return {"failed": True, "msg": f"cannot make the Debian rootfs {name}: {error}", "results": results}
-        results.append({"name": name, "path": str(store.path(name, key) / "root.tar"), "key": key, "changed": changed})
-    return {"changed": any(result["changed"] for result in results), "results": results}
+            return {"failed": True, "msg": f"cannot make the Debian rootfs {name}: {error}", "changed": False}
+        return {"name": name, "path": str(store.path(name, key) / "root.tar"), "key": key, "changed": changed}
+
+    # Each waits for the network at first, and works with one processor then.
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        results = list(workers.map(one, params["rootfs"]))
+    changed = any(result["changed"] for result in results)
+    failed = next((result for result in results if result.get("failed")), None)
+    return {**(failed or {}), "changed": changed, "results": [result for result in results if "failed" not in result]}
 
 
 def main() -> None:

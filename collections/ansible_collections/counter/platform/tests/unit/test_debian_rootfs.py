@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors
-from ansible_collections.counter.platform.plugins.modules.debian_rootfs import KEYRING, preferences, sources
+from ansible_collections.counter.platform.plugins.module_utils.debian import KEYRING, mirrors, sources
+from ansible_collections.counter.platform.plugins.modules.debian_rootfs import preferences
 from ansible_collections.counter.platform.tests.unit.support import RunModule, alone
 
 ARCHIVE = {"main": "http://m/debian", "security": "http://s/debian-security"}
