@@ -128,7 +128,7 @@ def test_outgoing_tls_trusts_the_systems_store_and_nothing_else(image: str, tmp_
 
 
 def test_bill_of_materials_lists_what_is_in_the_image(image: str) -> None:
-    written = json.loads((newest("counter-sbom") / "sbom.cdx.json").read_text())
+    written = json.loads((newest("counter-platform_counter-sbom") / "sbom.cdx.json").read_text())
     assert f"{written['metadata']['component']['name']}:{written['metadata']['component']['version']}" == image
     program = """
 import importlib.metadata, pathlib, re

@@ -43,16 +43,24 @@ def test_registry_is_filled_and_an_empty_cache_from_it(tmp_path: Path) -> None:
             "images", *access, "-e", "image_source=pull", "-e", f"platform_cache_dir={cache}",
             environment={**nowhere, "no_proxy": "127.0.0.1"},
         )  # fmt: skip
+        here = {f"{path.parent.name}/{path.name}": path for path in (cache / "artifacts").glob("*/[!.]*")}
+        written = playbook(
+            "sbom", *access, "-e", "image_source=pull", "-e", f"platform_cache_dir={cache}",
+            environment={**nowhere, "no_proxy": "127.0.0.1"},
+        )  # fmt: skip
     assert pulled.status == 0, pulled.output
     assert "Images: pull, because image_source says so" in pulled.message()
     assert login.password not in filled.output + pulled.output
     told = yaml.safe_load(lock.read_text())["artifacts"]
-    here = {f"{path.parent.name}/{path.name}": path for path in (cache / "artifacts").glob("*/[!.]*")}
-    # The service is another playbook's.
-    assert set(here) == {name for name in told if not name.startswith("counter-platform_counter/")}
+    # The service and the licences of Go modules are other playbooks'.
+    others = ("counter-platform_counter/", "go-licences/")
+    assert set(here) == {name for name in told if not name.startswith(others)}
     images = {name: path / "image.tar" for name, path in here.items() if (path / "image.tar").exists()}
     assert {name: config_digest(archive) for name, archive in images.items()} == {
         name: told[name]["id"] for name in images
     }
     assert len(images) == len(here) - 1
     assert not (cache / "go/build").exists()
+    # Nor do licences need what was compiled: they come from there too.
+    assert written.status == 0, written.output
+    assert "all by allowed licences" in written.message()

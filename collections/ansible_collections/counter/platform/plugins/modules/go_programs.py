@@ -95,6 +95,10 @@ artifact:
   description: What they are in the cache and in an origin, C(NAME/KEY).
   returned: always
   type: str
+source:
+  description: Folder of the module.
+  returned: always
+  type: str
 """
 
 import shutil
@@ -201,7 +205,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     make = fetch_into if params["origin"] else compile_into
     is_wanted = not (params["origin"] and params["carried"])
     changed = is_wanted and store.ensure(name, key, make, check_mode=check_mode)
-    return {"changed": changed, "path": str(store.path(name, key)), "key": key, "artifact": f"{name}/{key}"}
+    made = {"path": str(store.path(name, key)), "key": key, "artifact": f"{name}/{key}", "source": str(source)}
+    return {"changed": changed, **made}
 
 
 def main() -> None:

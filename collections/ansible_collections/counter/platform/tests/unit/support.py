@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,3 +84,23 @@ def results_in(cache: Path) -> list[str]:
     """Return the complete results in a cache, ``NAME/KEY`` each."""
     found = cache.glob("artifacts/*/*")
     return sorted(f"{path.parent.name}/{path.name}" for path in found if not path.name.startswith("."))
+
+
+def go_program(*lines: str, go: str = "go1.26.6") -> bytes:
+    """Return an ELF file with nothing but Go's build information, and in that the lines of the list of modules."""
+
+    def string(text: bytes) -> bytes:
+        length, head = len(text), b""
+        while length >= 0x80:
+            head, length = head + bytes([length & 0x7F | 0x80]), length >> 7
+        return head + bytes([length]) + text
+
+    fence = b"0" * 16
+    listed = fence + "".join(f"{line}\n" for line in lines).encode() + fence if lines else b""
+    about = b"\xff Go buildinf:\x08\x02" + bytes(16) + string(go.encode()) + string(listed)
+    names = b"\0.go.buildinfo\0.shstrtab\0"
+    head = struct.pack("<6s34xQ10xHHH", b"\x7fELF\x02\x01", 64, 64, 3, 2)
+    # Of each section: its name, its place and its size.
+    place = 64 * 4
+    sections = [(0, 0, 0), (1, place, len(about)), (15, place + len(about), len(names))]
+    return head + b"".join(struct.pack("<I20xQQ24x", *section) for section in sections) + about + names

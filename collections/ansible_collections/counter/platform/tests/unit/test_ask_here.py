@@ -37,7 +37,7 @@ def ask(module: str, arguments: dict[str, Any], *options: str) -> str:
 
 
 def test_there_are_modules_that_are_asked() -> None:
-    assert len(ASKED) == 11
+    assert len(ASKED) == 13
 
 
 @pytest.mark.parametrize("path", ASKED, ids=lambda path: path.stem)

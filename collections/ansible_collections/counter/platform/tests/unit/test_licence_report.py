@@ -1,0 +1,73 @@
+"""Licences in bills of materials, against lists of allowed ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.counter.platform.plugins.module_utils.materials import Part
+from ansible_collections.counter.platform.plugins.modules.image_sbom import document
+from ansible_collections.counter.platform.tests.unit.support import RunModule
+from cyclonedx.model.component import Component, ComponentType
+from packageurl import PackageURL
+
+ALLOWED = {"golang": ["MIT", "ISC"], "pypi": ["MIT"], "deb": ["GPL-*", "LicenseRef-*"]}
+
+
+def sbom(path: Path, **licences: str) -> str:
+    """Write a bill of materials with parts by kind and name, as in ``golang_a``, of these licences."""
+    parts = []
+    for name, licence in licences.items():
+        kind, _, short = name.partition("_")
+        parts.append(Part(short, PackageURL(kind, None, short, "1.0"), licence))
+    path.write_text(document(Component(type=ComponentType.CONTAINER, name=path.stem, version="1"), parts))
+    return str(path)
+
+
+def report(run_module: RunModule, *sboms: str) -> dict[str, Any]:
+    return run_module("licence_report", {"sboms": list(sboms), "allowed": ALLOWED})
+
+
+def test_allowed_licences_are_counted(run_module: RunModule, tmp_path: Path) -> None:
+    other = "GPL-2.0-only OR LicenseRef-x AND LicenseRef-y"
+    one = sbom(tmp_path / "one", golang_a="MIT", golang_b="MIT AND ISC", deb_c=other)
+    two = sbom(tmp_path / "two", golang_a="MIT", pypi_d="MIT", pypi_e="MIT", pypi_f="MIT")
+    made = report(run_module, one, two)
+    assert (made["changed"], made["refused"], made["components"]) == (False, [], 6)
+    assert [line.split(maxsplit=2) for line in made["table"]] == [
+        ["MIT", "5", "a, b, d, e, …"],
+        ["GPL-2.0-only", "1", "c"],
+        ["ISC", "1", "b"],
+        ["LicenseRef-*", "1", "c"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "licence", "reason"),
+    [
+        ("golang_x", "AGPL-3.0-only", "AGPL-3.0-only"),
+        ("deb_x", "AGPL-3.0-or-later AND GPL-2.0-only", "AGPL-3.0-or-later"),
+        ("golang_x", "GPL-2.0-only", "GPL-2.0-only"),
+        ("golang_x", "LicenseRef-ours", "LicenseRef-ours"),
+        ("pypi_x", "ISC", "ISC"),
+        ("deb_x", "", "(unknown)"),
+        ("golang_x", "", "(unknown)"),
+        ("npm_x", "MIT", "MIT"),
+    ],
+)
+def test_others_are_named_with_what_has_them(
+    run_module: RunModule, tmp_path: Path, name: str, licence: str, reason: str
+) -> None:
+    made = report(run_module, sbom(tmp_path / "image", golang_fine="MIT", **{name: licence}))
+    assert made["refused"] == [f"image: x 1.0 ({name.partition('_')[0]}): {reason}"]
+    assert any(line.split()[0] in (reason, "LicenseRef-*") for line in made["table"])
+
+
+@pytest.mark.parametrize("content", ["no JSON", json.dumps({"components": []})])
+def test_other_files_are_an_error(run_module: RunModule, tmp_path: Path, content: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    result = report(run_module, str(tmp_path / "x.json"))
+    assert result["failed"]
+    assert result["msg"].startswith(f"{tmp_path}/x.json is no bill of materials: ")

@@ -1,0 +1,5 @@
+module counter-platform/licences
+
+go 1.26
+
+require github.com/google/licensecheck v0.3.1
