@@ -13,12 +13,25 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
 
-.PHONY: help up upgrade backup restore logs report dashboards check run down venv bump outdated test soak lint docs
+ifdef BUNDLE
+# Verified and unpacked here, it is in the place of every index, mirror and registry.
+BUNDLED := $(COUNTER_PLATFORM_CACHE)/bundle
+export PIP_NO_INDEX := 1
+export PIP_FIND_LINKS := $(BUNDLED)/wheels
+export UV_OFFLINE := 1
+export UV_NO_INDEX := 1
+export UV_FIND_LINKS := $(BUNDLED)/wheels
+PLAYBOOK += -e image_source=pull -e image_registry=$(BUNDLED)/images -e image_lock=$(BUNDLED)/images.lock.yml \
+  -e platform_packages_dir=$(BUNDLED)/packages
+.venv/synced: | unbundle
+endif
+
+.PHONY: help bundle unbundle up upgrade backup restore logs report dashboards check run down venv bump outdated licences test soak lint docs
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
-up: venv ## From a bare machine to a counted request (ENVIRONMENT=local, ARGS=...)
+up: venv ## From a bare machine to a counted request (ENVIRONMENT=local, BUNDLE=..., ARGS=...)
 	@$(PLAYBOOK) site.yml $(ARGS)
 
 upgrade: venv ## As `up`, and replace the cluster's nodes where that is needed; the count goes on
@@ -48,6 +61,15 @@ dashboards: venv ## Open the way to the pages of Prometheus and Alertmanager, un
 
 check: venv ## Say what `up` would change, and change nothing
 	@$(PLAYBOOK) site.yml --check --diff $(ARGS)
+
+bundle: venv ## Write all that a run takes into one file, for a machine without a network (FILE=..., PART_MIB=..., KEY=...)
+	@$(PLAYBOOK) playbooks/bundle.yml -e bundle_file='$(abspath $(FILE))' $(if $(PART_MIB),-e bundle_part_mib='$(PART_MIB)') \
+	  $(if $(KEY),-e bundle_key='$(abspath $(KEY))') $(ARGS)
+
+unbundle:
+	@[[ -z "$(SIGNERS)" ]] || signers="--signers=$(SIGNERS)"
+	python3 collections/ansible_collections/counter/platform/plugins/module_utils/bundle.py unpack \
+	  --bundle='$(BUNDLE)' --clone=. --into=$(BUNDLED) $${signers:-}
 
 run: venv ## The service alone, in the foreground and without a cluster (settings: app/README.md)
 	@cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app exec uv run --quiet --frozen python -m counter
@@ -86,8 +108,15 @@ bump: venv ## Bring one version to another: WHAT=kubernetes TO=vX.Y.Z
 outdated: venv ## List what is newer on the package mirrors
 	@cd tests && PYTHONPATH=../collections python -m tools.versions outdated
 
-test: venv ## Prove everything in a throwaway machine, beside whatever runs here (JOBS=...)
+licences: venv ## The licence of all that is in the images, against the allowed ones; writes their SBOMs
+	@$(PLAYBOOK) playbooks/sbom.yml $(ARGS)
+
+test: venv ## Prove everything in a throwaway machine, beside whatever runs here (JOBS=...); with BUNDLE=... what needs no network
+ifdef BUNDLE
+	@pytest -m 'not soak and not mirrors' tests/contracts
+else
 	@cd tests && python -m tools.throwaway test $(JOBS)
+endif
 
 soak: venv ## Prove at length what `test` proves in short (JOBS=...)
 	@cd tests && python -m tools.throwaway soak $(JOBS)

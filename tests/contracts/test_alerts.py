@@ -124,6 +124,7 @@ def operators_objects() -> list[Object]:
     return [entry for entry in yaml.safe_load_all(text) if entry]
 
 
+@pytest.mark.mirrors
 def test_operators_kinds_fit_its_own_schemas() -> None:
     objects = operators_objects()
     assert {entry["kind"] for entry in objects} == {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
@@ -134,6 +135,7 @@ def test_operators_kinds_fit_its_own_schemas() -> None:
     assert {rule["alert"] for group in rules for rule in group["rules"] if "alert" in rule} == set(alerts())
 
 
+@pytest.mark.mirrors
 def test_field_that_the_operator_does_not_know_is_found() -> None:
     monitor = next(entry for entry in operators_objects() if entry["kind"] == "PodMonitor")
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]

@@ -28,6 +28,7 @@ def source() -> Path:
     return versions.kubernetes_source(ROOT / versions.NODE_PROGRAMS, KUBERNETES)
 
 
+@pytest.mark.mirrors
 def test_table_has_the_versions_of_go_mod_and_the_tags_that_kubeadm_asks_for(source: Path) -> None:
     text = (ROOT / versions.TABLE).read_text()
     assert versions.table(text, versions.required(GO_MOD), versions.tags_of_kubeadm(source)) == text
@@ -64,6 +65,7 @@ def test_image_of_another_module_has_the_version_of_its_go_mod() -> None:
         assert entry["image"].endswith(f":{required_in(folder)[module]}")
 
 
+@pytest.mark.mirrors
 def test_staging_modules_are_those_of_that_version(source: Path) -> None:
     replaced = re.findall(r"^\s*(\S+) => (\S+) (\S+)$", GO_MOD, re.MULTILINE)
     version = KUBERNETES.replace("v1.", "v0.", 1)

@@ -22,6 +22,7 @@ from lib.paths import CACHE, ROOT
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+pytestmark = pytest.mark.mirrors
 MANIFESTS = sorted((ROOT / "roles/offline_images/files/node/rootfs/kind/manifests").glob("*.yaml"))
 
 

@@ -17,6 +17,7 @@ from lib.paths import ROOT
 from tools import versions
 from tools.versions import VersionError, bump, main, replaced, table, write
 
+pytestmark = pytest.mark.mirrors
 PROJECT_FILES = [
     versions.TABLE,
     versions.IMAGES / "defaults/main.yml",

@@ -67,13 +67,25 @@ def uplink_mtu() -> int:
     )
 
 
+def commit() -> str:
+    """Return the commit of the project, also of a copy that :func:`copy_project` has made."""
+    if shutil.which("git"):
+        asked = subprocess.run(
+            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
+        if asked.returncode == 0:
+            return asked.stdout.strip()
+    return (ROOT / ".git/HEAD").read_text().strip()
+
+
 def copy_project(target: Path) -> None:
     """Copy the project without what git ignores and without its history."""
     ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
     shutil.copytree(ROOT, target, symlinks=True, ignore=shutil.ignore_patterns(".git", *ignored))
-    # By this file Molecule knows where a clone begins, and finds .config/molecule/config.yml.
+    # By this file Molecule knows where a clone begins, and finds .config/molecule/config.yml; a bundle goes with the
+    # commit in it.
     (target / ".git").mkdir()
-    (target / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    (target / ".git/HEAD").write_text(f"{commit()}\n")
 
 
 @dataclass(frozen=True)
@@ -101,12 +113,14 @@ class Machine:
                 f"`docker rm --force --volumes {self.name}` if nobody needs it."
             )
 
-    def start(self, suite: str, mounts: list[Path]) -> None:
+    def start(self, suite: str, mounts: list[Path], *, cache: Path | None = CACHE, network: bool = True) -> None:
         """Start it and return when systemd has started everything.
 
         Args:
             suite: the Debian release.
             mounts: what of this machine it sees at the same path, read-only.
+            cache: the cache that it shares; without one, it has one of its own that is empty.
+            network: whether it has one.
 
         Raises:
             MachineError: if the name is somebody else's, or systemd does not come up within a minute.
@@ -118,7 +132,8 @@ class Machine:
             "run", "--detach", f"--name={self.name}", f"--hostname={suite}", f"--label={OWNER_LABEL}={self.owner}",
             "--env=COUNTER_PLATFORM_TEST_MACHINE=1", "--privileged", "--cgroupns=private",
             "--tmpfs=/run", "--tmpfs=/tmp:exec", "--volume=/var/lib/docker",
-            f"--volume={CACHE}:{HOME_CACHE}", f"--volume={bundle}:{BUNDLE}:ro",
+            f"--volume={f'{cache}:' if cache else ''}{HOME_CACHE}", f"--volume={bundle}:{BUNDLE}:ro",
+            *([] if network else ["--network=none"]),
             *(f"--volume={path}:{path}:ro" for path in mounts),
             f"counter-platform/machine:{suite}",
         )  # fmt: skip
@@ -135,6 +150,8 @@ class Machine:
             wait_for("systemd", started, 60)
         except TimeoutError as error:
             raise MachineError(f"{error}: `docker exec {self.name} systemctl` says more") from error
+        if not network:
+            return
         # docker's networks have 1500 whatever the way out has. A machine in a machine in a machine does not hear that
         # its packets are too large: who says so has an address that is also one of its neighbour's own.
         engine("exec", self.name, "ip", "link", "set", "dev", "eth0", "mtu", str(uplink_mtu()))

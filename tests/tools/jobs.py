@@ -54,7 +54,7 @@ def of_molecule(scenario: str, *, keeps: bool = False, environment: dict[str, st
 
 
 ENGINE = ("ansible-playbook", "playbooks/engine.yml")
-NEEDED = "names=redis-server,mmdebstrap,haproxy,libatomic1,skopeo,docker-registry,apache2-utils"
+NEEDED = "names=redis-server,mmdebstrap,haproxy,libatomic1,skopeo,docker-registry,apache2-utils,git,openssh-client"
 PACKAGES = ("ansible", "localhost", "--become", "-m", "counter.platform.apt_packages", "-a", NEEDED)
 LINT = Job("lint", "lint", (("make", "--no-print-directory", "lint"),))
 BARE = of_pytest("site", "bare", "tests/site/test_0_bare.py")

@@ -23,9 +23,8 @@ from zipfile import ZipFile
 
 import yaml
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
-from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors
-from ansible_collections.counter.platform.plugins.modules.debian_rootfs import sources
-from ansible_collections.counter.platform.plugins.modules.go_programs import go_environment
+from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors, sources
+from ansible_collections.counter.platform.plugins.module_utils.go import go_environment
 from lib.paths import CACHE, ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -51,6 +50,7 @@ PROGRAMS = {
     "kind": (NODE_PROGRAMS, "sigs.k8s.io/kind"),
     "kube-state-metrics": (MONITORING / "kube-state-metrics", "k8s.io/kube-state-metrics/v2"),
     "kubernetes": (NODE_PROGRAMS, KUBERNETES),
+    "licensecheck": (IMAGES / "files/licences", "github.com/google/licensecheck"),
     "metrics-server": (IMAGES / "files/metrics-server", "sigs.k8s.io/metrics-server"),
     "network-policy-agent": (NODE_PROGRAMS, "sigs.k8s.io/kube-network-policies"),
     "prometheus": (MONITORING / "prometheus", "github.com/prometheus/prometheus"),

@@ -80,11 +80,15 @@ def test_nothing_switches_verification_off() -> None:
     listing = run(
         "grep", "-rnE", switches, "roles", "collections/ansible_collections/counter/platform/plugins", check=False
     )
-    assert listing.stdout == ""
+    # The index of a local folder, whose files a bundle's manifest has verified.
+    (only,) = listing.stdout.splitlines()
+    assert "apt_packages.py:" in only
+    assert "deb [trusted=yes] file:{folder} ./" in only
 
 
-PROGRAMS, METRICS_SERVER, ROOTFS, BASES, IMAGES, NODE = (
+PROGRAMS, CONTROLLER, METRICS_SERVER, ROOTFS, BASES, IMAGES, NODE = (
     "Compile the node's programs",
+    "Compile the controller's programs",
     "Compile metrics-server",
     "Build the Debian root file systems",
     "Build the base images",
@@ -99,7 +103,10 @@ PROGRAMS, METRICS_SERVER, ROOTFS, BASES, IMAGES, NODE = (
         # A patch of a workload takes no other nodes.
         ("platform_packages_date=another-day", {ROOTFS, BASES, IMAGES}),
         ("platform_node_packages_date=another-day", {ROOTFS, BASES, IMAGES, NODE}),
-        ('{"offline_images_go_tags": ["grpcnotrace", "another"]}', {PROGRAMS, METRICS_SERVER, IMAGES, NODE}),
+        (
+            '{"offline_images_go_tags": ["grpcnotrace", "another"]}',
+            {PROGRAMS, CONTROLLER, METRICS_SERVER, IMAGES, NODE},
+        ),
         ("offline_images_disk_gib=1", set()),
     ],
 )

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import io
 import json
 import os
 import re
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ ACCESS: dict[str, Any] = {
     "ca": {"type": "path", "default": ""},
 }
 TRIES = 3
+COMPRESSION = 6  # of files in a folder; of nine
 ANSWER = 15  # seconds in which a registry has to answer a question
 IMAGE = 600  # seconds that one image may take
 # What skopeo says, and what that is in the words of whoever set the registry up.
@@ -157,6 +160,65 @@ class Registry:
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A registry's part without a registry: compressed archives in a folder, by their digests.
+
+    Args:
+        address: the folder.
+    """
+
+    address: str
+
+    def pull(self, entry: Entry, archive: Path, _image: str) -> None:
+        """Write an image as a docker archive, under the name that it was made by.
+
+        Raises :class:`CommandError` where the folder has something else.
+        """
+        self.check(entry)
+        with self._file(entry.digest).open("rb") as stream:
+            if f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}" != entry.digest:
+                raise CommandError(f"{self.address} has a damaged {entry.repository}")
+        with gzip.open(self._file(entry.digest)) as source, archive.open("wb") as target:
+            shutil.copyfileobj(source, target, 2**20)
+        found = config_digest(archive)
+        if found != entry.id:
+            raise CommandError(f"{self.address} has {found} instead of {entry.id} as {entry.repository}")
+
+    def check(self, entry: Entry) -> None:
+        """Raise :class:`CommandError` where the folder has nothing of that digest."""
+        if not self._file(entry.digest).exists():
+            raise CommandError(f"{self.address} has no {entry.repository}@{entry.digest}")
+
+    def push(self, archive: Path, repository: str, _tag: str, *, check_mode: bool) -> tuple[Entry | None, bool]:
+        """Put the image of a docker archive there, and return it as it is there, and whether it was not before."""
+        if check_mode:
+            return None, True
+        Path(self.address).mkdir(parents=True, exist_ok=True)
+        staged = Path(self.address) / f".{repository.replace('/', '_')}"
+        # Without a name and a time the same archive gives the same file.
+        with (
+            archive.open("rb") as source,
+            staged.open("wb") as target,
+            gzip.GzipFile("", "wb", COMPRESSION, target, mtime=0) as packed,
+        ):
+            shutil.copyfileobj(source, packed, 2**20)
+        with staged.open("rb") as stream:
+            digest = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        is_new = not self._file(digest).exists()
+        size = staged.stat().st_size
+        staged.replace(self._file(digest))
+        return Entry(repository, digest, config_digest(archive), size), is_new
+
+    def _file(self, digest: str) -> Path:
+        return Path(self.address) / f"{digest.removeprefix('sha256:')}.tar.gz"
+
+
+def registry_at(address: str, authfile: str = "", ca: str = "") -> Registry | Folder:
+    """Return the registry at an address, or the folder, where it is one's path."""
+    return Folder(address) if address.startswith("/") else Registry(address, authfile, ca)
+
+
+@dataclass(frozen=True)
 class Origin:
     """Where results come from that are not made here.
 
@@ -165,7 +227,7 @@ class Origin:
         artifacts: what it has, by ``NAME/KEY``.
     """
 
-    registry: Registry
+    registry: Registry | Folder
     artifacts: dict[str, Entry]
 
     @classmethod
@@ -173,7 +235,8 @@ class Origin:
         """Read what :func:`written` has written. Raises :class:`OSError` where there is no such file."""
         told = json.loads(Path(file).read_text(encoding="utf-8"))
         artifacts = {name: Entry(**entry) for name, entry in told["artifacts"].items()}
-        return cls(Registry(**told["registry"]), artifacts)
+        access = told["registry"]
+        return cls(registry_at(access["address"], access.get("authfile", ""), access.get("ca", "")), artifacts)
 
     def written(self) -> str:
         """Return the text of the file that :meth:`read` reads."""
@@ -245,11 +308,11 @@ def login(registry: str, user: str, password: str) -> str:
 
 
 @contextlib.contextmanager
-def logged_in(address: str, user: str, password: str, ca: str) -> Iterator[Registry]:
+def logged_in(address: str, user: str, password: str, ca: str) -> Iterator[Registry | Folder]:
     """Give a registry whose login, where there is a user, is on the disk for as long as the block runs."""
     with tempfile.TemporaryDirectory() as folder:
         authfile = Path(folder) / "login.json"
         if user:
             authfile.touch(mode=0o600)
             authfile.write_text(login(address, user, password))
-        yield Registry(address, str(authfile) if user else "", ca)
+        yield registry_at(address, str(authfile) if user else "", ca)

@@ -23,6 +23,12 @@ options:
       - Take the packages, and what they need newer, from this release (C(apt-get -t)).
       - apt gets to know the release, from the archive it uses already, at a priority behind the machine's own.
     type: str
+  directory:
+    description:
+      - Take the packages from folders in this one, each named like a release and made by
+        M(counter.platform.debian_packages), and from nowhere else; empty for the mirrors that apt is set up with.
+    type: path
+    default: ""
 author: counter-platform contributors
 """
 
@@ -40,6 +46,10 @@ missing:
   elements: str
 """
 
+import platform
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +67,39 @@ def installed(names: list[str]) -> set[str]:
     listing = run(["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"])
     present = {line.split()[0] for line in listing.splitlines() if line.endswith(" installed")}
     return present.intersection(names)
+
+
+@contextmanager
+def only_from(directory: Path, releases: list[str]) -> Iterator[list[str]]:
+    """Give the options of apt that let it take packages from a directory alone, and read its index.
+
+    Raises :class:`CommandError` where the directory has none of a release.
+    """
+    folders = [directory / release for release in releases]
+    missing = [folder.name for folder in folders if not (folder / "Packages").exists()]
+    if missing:
+        raise CommandError(f"{directory} has no packages of Debian's release {', '.join(missing)}")
+    with tempfile.TemporaryDirectory() as inside:
+        # Not beside each other: apt removes what it does not know from the folder of its lists.
+        sources, lists = Path(inside) / "sources.list", Path(inside) / "lists"
+        (lists / "partial").mkdir(parents=True)
+        # Whoever gives the directory has verified it.
+        sources.write_text("".join(f"deb [trusted=yes] file:{folder} ./\n" for folder in folders))
+        settings = {
+            "Dir::Etc::sourcelist": sources,
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::State::lists": lists,
+            # Its own user may enter neither folder.
+            "APT::Sandbox::User": "root",
+        }
+        options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+        update(*options)
+        yield options
+
+
+def own_release() -> str:
+    """Return the code name of this machine's release."""
+    return platform.freedesktop_os_release()["VERSION_CODENAME"]
 
 
 def know(release: str) -> None:
@@ -80,9 +123,20 @@ def outdated(names: list[str], release: str) -> list[str]:
     return sorted(planned.intersection(names))
 
 
+def install(names: list[str], release: str | None, directory: str) -> None:
+    """Install packages, from a release or from a directory where one is given. Raises :class:`CommandError`."""
+    command = ["install", "--no-install-recommends", *names]
+    if directory:
+        with only_from(Path(directory), [own_release(), *([release] if release else [])]) as options:
+            run([*APT_GET, *options, *command], env=ENVIRONMENT)
+    else:
+        run([*APT_GET, *(["-t", release] if release else []), *command], env=ENVIRONMENT)
+
+
 ARGUMENTS: dict[str, Any] = {
     "names": {"type": "list", "elements": "str", "required": True},
     "target_release": {"type": "str"},
+    "directory": {"type": "path", "default": ""},
 }
 
 
@@ -94,17 +148,20 @@ def main() -> None:
     )
     names: list[str] = module.params["names"]
     release: str | None = module.params["target_release"]
+    directory: str = module.params["directory"]
     try:
         missing = sorted(set(names) - installed(names))
-        source = ["-t", release] if release else []
-        if (missing or release) and not module.check_mode:
-            if release:
+        if directory and release:
+            missing = sorted(names)
+        elif release:
+            if not module.check_mode:
                 know(release)
-            update()
-        if release:
+                update()
             missing = outdated(names, release)
+        elif missing and not module.check_mode and not directory:
+            update()
         if missing and not module.check_mode:
-            run([*APT_GET, "install", "--no-install-recommends", *source, *missing], env=ENVIRONMENT)
+            install(missing, release, directory)
     except CommandError as error:
         module.fail_json(msg=f"cannot install {', '.join(names)}: {error}")
     module.exit_json(

@@ -74,11 +74,11 @@ from typing import Any
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
+from ansible_collections.counter.platform.plugins.module_utils.go import go_environment
 from ansible_collections.counter.platform.plugins.module_utils.go_buildinfo import Module
 from ansible_collections.counter.platform.plugins.module_utils.licences import together
 from ansible_collections.counter.platform.plugins.module_utils.materials import modules_in
 from ansible_collections.counter.platform.plugins.module_utils.origin import Origin
-from ansible_collections.counter.platform.plugins.modules.go_programs import go_environment
 
 NAME = "go-licences"
 FORM = 1

@@ -113,6 +113,7 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 )
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
+from ansible_collections.counter.platform.plugins.module_utils.go import go_environment
 from ansible_collections.counter.platform.plugins.module_utils.origin import Origin
 
 ARGUMENTS: dict[str, Any] = {
@@ -136,17 +137,6 @@ ARGUMENTS: dict[str, Any] = {
     "origin": {"type": "path", "default": ""},
     "carried": {"type": "bool", "default": False},
 }
-
-
-def go_environment(cache: Path) -> dict[str, str]:
-    """Return the variables that Go works by, with its own caches below the cache folder."""
-    return {
-        "CGO_ENABLED": "0",
-        "GOTOOLCHAIN": "local",
-        "GOFLAGS": "",
-        "GOMODCACHE": str(cache / "go" / "mod"),
-        "GOCACHE": str(cache / "go" / "build"),
-    }
 
 
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:

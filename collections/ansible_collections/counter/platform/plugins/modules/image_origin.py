@@ -25,7 +25,7 @@ options:
     type: path
     required: true
   registry:
-    description: Host, port and what all names begin with; empty for none.
+    description: Host, port and what all names begin with, or the path of a folder in its place; empty for none.
     type: str
     required: true
   user:

@@ -76,12 +76,14 @@ key:
   type: str
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
+from packaging.markers import Marker
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -98,6 +100,24 @@ ARGUMENTS: dict[str, Any] = {
     "cache_days": {"type": "int", "default": 14},
     "origin": {"type": "path", "default": ""},
 }
+
+
+def meant_for(python: str, requirements: str) -> str:
+    """Return the exported requirements that a Python has, such as 3.13, without their markers.
+
+    pip looks at markers as the Python that it runs by, whatever it downloads for.
+    """
+    environment = {"python_version": python, "python_full_version": f"{python}.0"}
+    kept = []
+    # A requirement, and its hashes in lines of their own below it.
+    for block in re.split(r"^(?=\S)", requirements, flags=re.MULTILINE):
+        requirement, semicolon, rest = block.partition(" ; ")
+        marker, newline, hashes = rest.partition("\n")
+        if not semicolon:
+            kept.append(block)
+        elif Marker(marker.rstrip("\\ ")).evaluate(environment):
+            kept.append(f"{requirement} \\{newline}{hashes}" if hashes else f"{requirement}\n")
+    return "".join(kept)
 
 
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
@@ -132,7 +152,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
     def download(folder: Path) -> None:
         wanted = folder / "everything.txt"
-        wanted.write_text(everything)
+        wanted.write_text(meant_for(params["python_version"], everything))
         command = [
             str(tools / "python"),
             "-m",

@@ -30,7 +30,7 @@ def _facts(options: dict[str, Any], nested: str) -> dict[str, Any]:
 
 
 def test_there_are_modules() -> None:
-    assert len(MODULES) == 16
+    assert len(MODULES) == 19
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
@@ -49,3 +49,9 @@ def test_examples_give_what_is_required_and_nothing_unknown(path: Path) -> None:
         assert set(given) <= set(spec)
         assert {name for name, option in spec.items() if option.get("required")} <= set(given)
     assert all(value["returned"] and value["type"] for value in texts["RETURN"].values())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_modules_take_nothing_from_each_other(path: Path) -> None:
+    """Ansible sends a module with its module_utils, and without any other module."""
+    assert "plugins.modules" not in path.read_text()

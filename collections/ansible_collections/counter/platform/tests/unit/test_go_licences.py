@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.counter.platform.plugins.callback.progress import default_cache
 from ansible_collections.counter.platform.plugins.module_utils.commands import run
+from ansible_collections.counter.platform.plugins.module_utils.go import go_environment
 from ansible_collections.counter.platform.plugins.module_utils.origin import Folder, Origin
 from ansible_collections.counter.platform.plugins.modules import go_programs
 from ansible_collections.counter.platform.plugins.modules.go_licences import licence_files
@@ -145,7 +146,7 @@ def test_source_that_is_not_there_any_more_is_fetched_and_verified(
     run_module: RunModule, arguments: dict[str, Any], tmp_path: Path
 ) -> None:
     source, environment = tmp_path / "source", proxy(tmp_path / "proxy", ISC)
-    there = environment | go_programs.go_environment(tmp_path / "other")
+    there = environment | go_environment(tmp_path / "other")
     run([str(GO), "get", "example.org/b@v1.0.0"], cwd=source, env=there)
     before = (source / "go.sum").read_text()
     assert "example.org/b v1.0.0 h1:" in before

@@ -208,3 +208,32 @@ def test_entry_is_what_the_registry_has(filled: dict[str, Any]) -> None:
     }
     assert all(entry.digest != entry.id and entry.size > 0 for entry in entries.values())
     assert asdict(entries["tools/00"]) == filled["artifacts"]["tools/00"]
+
+
+def test_folder_takes_the_place_of_a_registry(lock: Path, cache: Path, tmp_path: Path) -> None:
+    place = tmp_path / "images"
+    access = {"registry": str(place), "user": "", "password": "", "ca": ""}
+    wanted = {**access, "artifacts": ARTIFACTS, "cache": str(cache)}
+    done = registry_images.ensure(wanted, check_mode=False)
+    again = registry_images.ensure(wanted, check_mode=False)
+    assert (done["changed"], again) == (True, {**done, "changed": False})
+    lock.write_text(yaml.safe_dump({"artifacts": done["artifacts"]}))
+    given: dict[str, Any] = {**access, "source": "pull", "lock": str(lock), "dest": str(tmp_path / "state/images.json")}
+    given["owner"] = os.geteuid()
+    there = Origin.read(image_origin.ensure(given, check_mode=False)["origin"])
+    files, image = tmp_path / "files", tmp_path / "image"
+    files.mkdir()
+    image.mkdir()
+    there.files("tools", "00", files)
+    assert run(str(files / "two")).stdout == "two\n"
+    there.image("counter-platform_small", "11", "counter-platform/small:11", image)
+    source = cache / "artifacts/counter-platform_small/11/image.tar"
+    assert (image / "image.tar").read_bytes() == source.read_bytes()
+    entry = Entry(**done["artifacts"]["counter-platform_small/11"])
+    file = place / f"{entry.digest.removeprefix('sha256:')}.tar.gz"
+    file.write_bytes(file.read_bytes() + b"more")
+    with pytest.raises(CommandError, match="has a damaged counter-platform/small"):
+        there.image("counter-platform_small", "11", "counter-platform/small:11", image)
+    file.unlink()
+    with pytest.raises(CommandError, match="has no counter-platform/small@sha256:"):
+        there.image("counter-platform_small", "11", "counter-platform/small:11", image)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.counter.platform.plugins.modules import python_wheels
 from ansible_collections.counter.platform.tests.unit.support import RunModule, results_in
 
 BIN = Path(sys.executable).parent
@@ -171,3 +172,20 @@ def test_a_project_without_a_lock(run_module: RunModule, arguments: dict[str, An
 def test_a_missing_uv(run_module: RunModule, arguments: dict[str, Any]) -> None:
     result = run_module("python_wheels", {**arguments, "bin_dir": "/nowhere"}, check=True)
     assert result["msg"] == "cannot fetch the wheels wheels: /nowhere/uv cannot be run: No such file or directory"
+
+
+@pytest.mark.parametrize(("python", "numpy"), [("3.11", "2.4.6"), ("3.13", "2.5.5")])
+def test_markers_are_those_of_the_python_that_is_downloaded_for(python: str, numpy: str) -> None:
+    exported = r"""colorama==0.4.6 ; sys_platform == 'win32' \
+    --hash=sha256:00 \
+    --hash=sha256:01
+numpy==2.4.6 ; python_full_version < '3.12' \
+    --hash=sha256:02
+numpy==2.5.5 ; python_full_version >= '3.12' \
+    --hash=sha256:03
+wheel==0.45.1 \
+    --hash=sha256:04
+"""
+    digest = {"2.4.6": "02", "2.5.5": "03"}[numpy]
+    wanted = f"numpy=={numpy} \\\n    --hash=sha256:{digest}\nwheel==0.45.1 \\\n    --hash=sha256:04\n"
+    assert python_wheels.meant_for(python, exported) == wanted
