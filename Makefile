@@ -67,9 +67,8 @@ bundle: venv ## Write all that a run takes into one file, for a machine without 
 	  $(if $(KEY),-e bundle_key='$(abspath $(KEY))') $(ARGS)
 
 unbundle:
-	@[[ -z "$(SIGNERS)" ]] || signers="--signers=$(SIGNERS)"
-	python3 collections/ansible_collections/counter/platform/plugins/module_utils/bundle.py unpack \
-	  --bundle='$(BUNDLE)' --clone=. --into=$(BUNDLED) $${signers:-}
+	@python3 collections/ansible_collections/counter/platform/plugins/module_utils/bundle.py unpack \
+	  --bundle='$(BUNDLE)' --clone=. --into=$(BUNDLED) $(if $(SIGNERS),--signers='$(SIGNERS)')
 
 run: venv ## The service alone, in the foreground and without a cluster (settings: app/README.md)
 	@cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app exec uv run --quiet --frozen python -m counter

@@ -17,8 +17,6 @@ from lib.command import execute
 from lib.machine import Machine, engine, make_image
 from lib.registry import install, registry
 
-ASK = "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/', timeout=5)"
-
 
 @dataclass(frozen=True)
 class Way:
@@ -49,22 +47,21 @@ def measured(way: Way) -> tuple[float, float]:
 
     def ask() -> None:
         while not ended.wait(2):
-            if execute(*machine.command("python3", "-c", ASK)).status == 0:
+            if machine.ask().status == 0:
                 answered.append(time.monotonic() - started)
                 return
 
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        run = execute(*machine.command("make", "up", *way.arguments, environment=way.environment), timeout=7200)
-        whole = time.monotonic() - started
+        run = machine.run("make", "up", *way.arguments, environment=way.environment, timeout=7200)
     finally:
         ended.set()
         asking.join()
         machine.remove()
     if run.status != 0 or not answered:
         raise SystemExit(f"make up {' '.join(way.arguments)} failed:\n{run.output}")
-    return answered[0], whole
+    return answered[0], run.seconds
 
 
 def made(*command: str, **environment: str) -> None:

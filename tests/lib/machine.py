@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.command import Run, execute
 from lib.docker import docker_client
 from lib.paths import CACHE, ROOT
 from lib.wait import wait_for
@@ -25,6 +26,7 @@ CLIENT_SETTINGS = [
 ]  # fmt: skip
 CERTIFICATES = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE"]
 BUNDLE = "/etc/machine-ca.crt"
+ASK = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/', timeout=10).read().decode())"
 OWNER_LABEL = "counter-platform.test"
 
 
@@ -163,6 +165,19 @@ class Machine:
         settings |= environment or {}
         options = [option for key, value in settings.items() for option in ("--env", f"{key}={value}")]
         return [*client(), "exec", f"--workdir={PROJECT}", *options, self.name, *command]
+
+    def run(self, *command: str, environment: dict[str, str] | None = None, timeout: float = 3600) -> Run:
+        """Run a command in its copy of the project to its end, whatever its status."""
+        settings = {"ANSIBLE_NOCOLOR": "1", **(environment or {})}
+        return execute(*self.command(*command, environment=settings), timeout=timeout)
+
+    def ask(self) -> Run:
+        """Send a request that counts from the machine itself."""
+        return self.run("python3", "-c", ASK)
+
+    def count(self) -> int:
+        """Return the number of such a request."""
+        return int(json.loads(self.ask().output)["count"])
 
     def copy_out(self, source: str, target: Path) -> None:
         """Put a copy of one of its folders in the place of a folder, as files of whoever calls; without one, nothing.

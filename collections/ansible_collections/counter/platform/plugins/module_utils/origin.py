@@ -65,6 +65,19 @@ class Entry:
     size: int
 
 
+def digest_of_file(path: Path) -> str:
+    """Return a file's digest as images have it, ``sha256:`` and 64 hex digits."""
+    with path.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def require_identity(archive: Path, entry: Entry, address: str) -> None:
+    """Raise :class:`CommandError` where the image that came from an address is not the one of an entry."""
+    found = config_digest(archive)
+    if found != entry.id:
+        raise CommandError(f"{address}/{entry.repository} has {found} instead of {entry.id}")
+
+
 @dataclass(frozen=True)
 class Registry:
     """A registry by way of skopeo.
@@ -87,9 +100,7 @@ class Registry:
         source = f"docker://{self.address}/{entry.repository}@{entry.digest}"
         with self._access("src") as options:
             self._skopeo(entry.repository, "copy", *options, source, f"docker-archive:{archive}:{image}")
-        found = config_digest(archive)
-        if found != entry.id:
-            raise CommandError(f"{self.address}/{entry.repository} has {found} instead of {entry.id}")
+        require_identity(archive, entry, self.address)
 
     def check(self, entry: Entry) -> None:
         """Raise :class:`CommandError`, in words, where the registry does not give what an entry says."""
@@ -175,14 +186,11 @@ class Folder:
         Raises :class:`CommandError` where the folder has something else.
         """
         self.check(entry)
-        with self._file(entry.digest).open("rb") as stream:
-            if f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}" != entry.digest:
-                raise CommandError(f"{self.address} has a damaged {entry.repository}")
+        if digest_of_file(self._file(entry.digest)) != entry.digest:
+            raise CommandError(f"{self.address} has a damaged {entry.repository}")
         with gzip.open(self._file(entry.digest)) as source, archive.open("wb") as target:
             shutil.copyfileobj(source, target, 2**20)
-        found = config_digest(archive)
-        if found != entry.id:
-            raise CommandError(f"{self.address} has {found} instead of {entry.id} as {entry.repository}")
+        require_identity(archive, entry, self.address)
 
     def check(self, entry: Entry) -> None:
         """Raise :class:`CommandError` where the folder has nothing of that digest."""
@@ -202,8 +210,7 @@ class Folder:
             gzip.GzipFile("", "wb", COMPRESSION, target, mtime=0) as packed,
         ):
             shutil.copyfileobj(source, packed, 2**20)
-        with staged.open("rb") as stream:
-            digest = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        digest = digest_of_file(staged)
         is_new = not self._file(digest).exists()
         size = staged.stat().st_size
         staged.replace(self._file(digest))
@@ -235,8 +242,7 @@ class Origin:
         """Read what :func:`written` has written. Raises :class:`OSError` where there is no such file."""
         told = json.loads(Path(file).read_text(encoding="utf-8"))
         artifacts = {name: Entry(**entry) for name, entry in told["artifacts"].items()}
-        access = told["registry"]
-        return cls(registry_at(access["address"], access.get("authfile", ""), access.get("ca", "")), artifacts)
+        return cls(registry_at(**told["registry"]), artifacts)
 
     def written(self) -> str:
         """Return the text of the file that :meth:`read` reads."""
@@ -279,8 +285,7 @@ def archive_of_files(folder: Path, archive: Path) -> None:
             for path in sorted(folder.rglob("*")):
                 content.add(path, str(path.relative_to(folder)), recursive=False, filter=plain)
         layer.flush()
-        with Path(layer.name).open("rb") as stream:
-            diff = f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        diff = digest_of_file(Path(layer.name))
         platform = {"architecture": "amd64", "os": "linux"}
         config = json.dumps({**platform, "config": {}, "rootfs": {"type": "layers", "diff_ids": [diff]}}).encode()
         name = f"{hashlib.sha256(config).hexdigest()}.json"

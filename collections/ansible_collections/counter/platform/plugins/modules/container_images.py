@@ -120,6 +120,9 @@ results:
     artifact:
       description: What it is in the cache and in an origin, C(NAME/KEY).
       type: str
+    carried:
+      description: Whether its name is one of O(carried).
+      type: bool
     changed:
       description: Whether this one was built or loaded.
       type: bool
@@ -181,7 +184,7 @@ class Builder:
     ) -> None:
         self._docker = docker
         self._origin = origin
-        self._elsewhere = carried if origin else []
+        self._carried = carried
         self._cache = cache
         self._store = ArtifactStore(cache, days)
         self._check_mode = check_mode
@@ -213,7 +216,8 @@ class Builder:
                 self._build(wanted, image, folder, progress)
             (folder / "id").write_text(config_digest(folder / "image.tar"))
 
-        is_wanted = wanted["name"] not in self._elsewhere
+        is_carried = wanted["name"] in self._carried
+        is_wanted = not (self._origin and is_carried)
         changed = is_wanted and self._store.ensure(artifact, key, make, check_mode=self._check_mode)
         folder = self._store.path(artifact, key)
         archive = folder / "image.tar"
@@ -224,7 +228,7 @@ class Builder:
                 run([self._docker, "load", "--quiet", "--input", str(archive)])
         identity = (folder / "id").read_text() if (folder / "id").exists() else ""
         loadable = {"image": image, "archive": str(archive)}
-        made = {"artifact": f"{artifact}/{key}", "key": key, "id": identity}
+        made = {"artifact": f"{artifact}/{key}", "key": key, "id": identity, "carried": is_carried}
         return {"changed": changed, **made, "loadable": loadable, **loadable}
 
     def _build(self, wanted: dict[str, Any], image: str, folder: Path, progress: Progress) -> None:

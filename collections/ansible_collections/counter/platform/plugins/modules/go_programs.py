@@ -99,6 +99,10 @@ source:
   description: Folder of the module.
   returned: always
   type: str
+carried:
+  description: As given.
+  returned: always
+  type: bool
 """
 
 import shutil
@@ -195,8 +199,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     make = fetch_into if params["origin"] else compile_into
     is_wanted = not (params["origin"] and params["carried"])
     changed = is_wanted and store.ensure(name, key, make, check_mode=check_mode)
-    made = {"path": str(store.path(name, key)), "key": key, "artifact": f"{name}/{key}", "source": str(source)}
-    return {"changed": changed, **made}
+    made = {"path": str(store.path(name, key)), "key": key, "artifact": f"{name}/{key}"}
+    return {"changed": changed, **made, "source": str(source), "carried": params["carried"]}
 
 
 def main() -> None:
