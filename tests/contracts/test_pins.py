@@ -46,7 +46,22 @@ def test_every_program_has_a_name_to_bump_it_by() -> None:
     assert {*versions.PROGRAMS.values(), (versions.NODE_PROGRAMS, versions.COREDNS)} <= here
     assert {folder for folder, _ in versions.PROGRAMS.values()} == set(folders)
     of_the_node = {module for folder, module in versions.PROGRAMS.values() if folder == versions.NODE_PROGRAMS}
-    assert {*of_the_node, versions.COREDNS} == set(required_in(versions.NODE_PROGRAMS))
+    assert {*of_the_node, versions.COREDNS, *versions.RAISED} == set(required_in(versions.NODE_PROGRAMS))
+
+
+def compiled_in(folder: Path) -> dict[str, str]:
+    """Return the packages that the programs of a Go module are compiled from, with the versions of their modules."""
+    each = "{{with .Module}}{{$.ImportPath}} {{.Version}}{{end}}"
+    return dict(line.split() for line in versions.go(ROOT / folder, "list", "-deps", "-f", each, "tool").splitlines())
+
+
+@pytest.mark.mirrors
+def test_go_compiles_what_speaks_to_kubernetes_once() -> None:
+    like, node = (compiled_in(folder) for folder in (versions.PROGRAMS[versions.LIKE_THE_NODE][0], versions.NODE_PROGRAMS))
+    shared = {package: version for package, version in like.items() if package in node}
+    assert len(shared) > len(like) / 2
+    different = {package: (version, node[package]) for package, version in shared.items() if version != node[package]}
+    assert not different, "what is older goes by make bump with its version as it is, what is newer into RAISED"
 
 
 def test_parts_of_the_collector_have_one_version() -> None:

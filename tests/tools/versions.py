@@ -58,6 +58,12 @@ PROGRAMS = {
 }
 """The folder and the module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its
 version. Nor are the collector's other parts: they have the version of the one here."""
+LIKE_THE_NODE = "kube-state-metrics"
+"""The program that has each module in the version of the node's programs, or a newer one: Go compiles a package once for
+all programs that have it, and all that it imports, in the same version. Of the others, the collector does not compile
+with the node's client for Kubernetes, and metrics-server and Prometheus have newer modules below it."""
+RAISED = {"github.com/fsnotify/fsnotify", "github.com/go-logr/logr"}
+"""Modules that the node's programs have in the newer version of that program, for the same reason."""
 PACKAGES = {"packages": "platform_packages_date", "node-packages": "platform_node_packages_date"}
 """The variable of each day of Debian's packages: the nodes' day is one of its own, as another takes other nodes."""
 TAGS_OF_KUBEADM = {"coredns": "CoreDNSVersion", "etcd": "DefaultEtcdVersion", "pause": "PauseVersion"}
@@ -84,6 +90,11 @@ def go(folder: Path, *arguments: str) -> str:
 def required(go_mod: str) -> dict[str, str]:
     """Return the versions of the modules that a go.mod requires for themselves and not for another."""
     return dict(re.findall(r"^(?:require )?\s*(\S+) (v\S+)$", go_mod, re.MULTILINE))
+
+
+def selected(go_mod: str) -> dict[str, str]:
+    """Return the versions of all modules that a go.mod requires, also of those that it requires for another."""
+    return required(go_mod.replace(" // indirect", ""))
 
 
 def replaced(text: str, pattern: str, value: str) -> str:
@@ -167,30 +178,47 @@ def bump_program(root: Path, name: str, to: str) -> Changes:
             edits += [f"-dropreplace={entry}" for entry in sorted(old - new)]
             edits += [f"-replace={entry}={entry}@{version}" for entry in sorted(new)]
         go(folder, "mod", "edit", *edits)
-        select_versions(folder, root)
-        go_mod = (folder / "go.mod").read_text()
+        node = selected((root / NODE_PROGRAMS / "go.mod").read_text())
+        changes = select_versions(folder, root, program, node if name == LIKE_THE_NODE else {})
+        go_mod = changes[program / "go.mod"]
         versions = required(go_mod)
         if versions[module] != to:
             raise VersionError(f"{name} would be {versions[module]}: another program needs that")
         images = (root / TABLE).read_text()
         if program == NODE_PROGRAMS:
             images = table(images, versions, tags_of_kubeadm(kubernetes_source(folder, versions[KUBERNETES])))
+            like, _ = PROGRAMS[LIKE_THE_NODE]
+            copy = Path(shutil.copytree(root / like, Path(temporary, "like")))
+            changes |= select_versions(copy, root, like, selected(go_mod))
         elif f"\n  {name}:\n" in images:
             images = tagged(images, name, to)
-        sums = (folder / "go.sum").read_text()
-        return {program / "go.mod": go_mod, program / "go.sum": sums, TABLE: images}
+        return {**changes, TABLE: images}
 
 
-def select_versions(folder: Path, root: Path) -> None:
+def select_versions(folder: Path, root: Path, program: Path, least: dict[str, str]) -> Changes:
     """Let Go select the indirect versions of the module in a folder anew, and verify and note all its checksums.
 
     Not by ``go mod tidy``: it would add what only tests and other systems need.
+
+    Parameters:
+        folder: a copy of the module's folder, where the files are written.
+        root: the project.
+        program: the module's folder in the project.
+        least: versions by module; what the module has of these is no older.
     """
-    go_mod = folder / "go.mod"
+    go_mod, go_sum = folder / "go.mod", folder / "go.sum"
     go_mod.write_text(re.sub(r"^.* // indirect\n", "", go_mod.read_text(), flags=re.MULTILINE))
-    (folder / "go.sum").write_text("")
     tags = yaml.safe_load((root / IMAGES / "defaults/main.yml").read_text())["offline_images_go_tags"]
-    go(folder, "list", "-mod=mod", f"-tags={','.join(tags)}", "-deps", "tool", "./...")
+    listing = ["list", "-mod=mod", f"-tags={','.join(tags)}", "-deps", "tool", "./..."]
+    go_sum.write_text("")
+    go(folder, *listing)
+    here = selected(go_mod.read_text())
+    if edits := [f"-require={name}@{least[name]}" for name in here if least.get(name, here[name]) != here[name]]:
+        # Where another module asks for a newer version than such a requirement, Go takes that one.
+        go(folder, "mod", "edit", *edits)
+        go_sum.write_text("")
+        go(folder, *listing)
+    return {program / "go.mod": go_mod.read_text(), program / "go.sum": go_sum.read_text()}
 
 
 def packages_day(root: Path) -> str:
