@@ -57,7 +57,8 @@ def compiled_in(folder: Path) -> dict[str, str]:
 
 @pytest.mark.mirrors
 def test_go_compiles_what_speaks_to_kubernetes_once() -> None:
-    like, node = (compiled_in(folder) for folder in (versions.PROGRAMS[versions.LIKE_THE_NODE][0], versions.NODE_PROGRAMS))
+    folder, _ = versions.PROGRAMS[versions.LIKE_THE_NODE]
+    like, node = compiled_in(folder), compiled_in(versions.NODE_PROGRAMS)
     shared = {package: version for package, version in like.items() if package in node}
     assert len(shared) > len(like) / 2
     different = {package: (version, node[package]) for package, version in shared.items() if version != node[package]}

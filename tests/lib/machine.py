@@ -142,7 +142,7 @@ class Machine:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "counter-platform"
             copy_project(copy)
-            engine("cp", str(copy), f"{self.name}:{PROJECT}")
+            self.take(copy)
 
         def started() -> bool:
             state = engine("exec", self.name, "systemctl", "is-system-running", check=False)
@@ -157,6 +157,10 @@ class Machine:
         # docker's networks have 1500 whatever the way out has. A machine in a machine in a machine does not hear that
         # its packets are too large: who says so has an address that is also one of its neighbour's own.
         engine("exec", self.name, "ip", "link", "set", "dev", "eth0", "mtu", str(uplink_mtu()))
+
+    def take(self, project: Path) -> None:
+        """Put a copy of the project in the place of the machine's, whose state is kept."""
+        engine("cp", f"{project}/.", f"{self.name}:{PROJECT}")
 
     def command(self, *command: str, environment: dict[str, str] | None = None) -> list[str]:
         """Return what runs a command in the machine's copy of the project, with this machine's client settings."""

@@ -1,12 +1,13 @@
 """One file, and a machine of either Debian release that has no network: from nothing to the counted request."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lib.command import execute
-from lib.machine import Machine, make_image
+from lib.machine import Machine, copy_project, make_image
 from lib.wait import wait_for
 
 pytestmark = pytest.mark.soak
@@ -21,6 +22,22 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def newer(bundles: Path) -> Path:
+    """A copy of the project at another commit, whose service is another one, with a bundle of its own beside it."""
+    project = bundles / "newer"
+    copy_project(project)
+    with (project / "app/src/counter/__init__.py").open("a") as module:
+        module.write('__doc__ += " This is another one."\n')
+    (project / ".git/HEAD").write_text(f"{'f' * 40}\n")
+    # In another copy, as this one goes into a machine; and not as the environment that is alive beside it.
+    made = shutil.copytree(project, bundles / "made")
+    beside = "ARGS=-e platform_environment=machines"
+    run = execute("make", f"--directory={made}", "bundle", f"FILE={project}.bundle", beside, timeout=3600)
+    assert run.status == 0, run.output
+    return project
+
+
 @pytest.fixture(params=["bookworm", "trixie"])
 def alone(request: pytest.FixtureRequest, bundles: Path) -> Iterator[Machine]:
     """A machine without a network, and with nothing of this one but the bundle."""
@@ -31,7 +48,7 @@ def alone(request: pytest.FixtureRequest, bundles: Path) -> Iterator[Machine]:
     machine.remove()
 
 
-def test_from_nothing_to_a_counted_request_with_logs_and_metrics(alone: Machine, bundles: Path) -> None:
+def test_from_nothing_to_logs_and_metrics_and_on_to_a_newer_bundle(alone: Machine, bundles: Path, newer: Path) -> None:
     bundle = f"BUNDLE={bundles / 'platform.bundle'}"
     before = alone.run("ip", "route").output
     assert before == "", "it has a way out"
@@ -49,6 +66,20 @@ def test_from_nothing_to_a_counted_request_with_logs_and_metrics(alone: Machine,
     wait_for("lines of the service", found, 60)
     contracts = alone.run("make", "test", bundle)
     assert contracts.status == 0, contracts.output
-    down = alone.run("make", "down", bundle)
+
+    alone.take(newer)
+    other = f"BUNDLE={newer}.bundle"
+    refused = alone.run("make", "up", bundle)
+    assert refused.status != 0
+    assert "f" * 40 in refused.output
+    kubectl = [".state/local/bin/kubectl", "--kubeconfig=.state/local/kubeconfig"]
+    images = [*kubectl, "get", "deployments", "--all-namespaces", "--output=jsonpath={..image}"]
+    before = alone.run(*images)
+    assert "counter-platform/counter" in before.output
+    upgraded = alone.run("make", "up", other)
+    assert upgraded.status == 0, upgraded.output
+    assert alone.run(*images).output != before.output
+    assert [alone.count() for _ in range(2)] == [3, 4]
+    down = alone.run("make", "down", other)
     assert down.status == 0, down.output
     assert alone.run("docker", "ps", "--all", "--quiet").output == ""

@@ -59,9 +59,9 @@ PROGRAMS = {
 """The folder and the module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its
 version. Nor are the collector's other parts: they have the version of the one here."""
 LIKE_THE_NODE = "kube-state-metrics"
-"""The program that has each module in the version of the node's programs, or a newer one: Go compiles a package once for
-all programs that have it, and all that it imports, in the same version. Of the others, the collector does not compile
-with the node's client for Kubernetes, and metrics-server and Prometheus have newer modules below it."""
+"""The program that has each module in the version of the node's programs, or a newer one: Go compiles a package once
+for all programs that have it, and all that it imports, in the same version. Of the others, the collector does not
+compile with the node's client for Kubernetes, and metrics-server and Prometheus have newer modules below it."""
 RAISED = {"github.com/fsnotify/fsnotify", "github.com/go-logr/logr"}
 """Modules that the node's programs have in the newer version of that program, for the same reason."""
 PACKAGES = {"packages": "platform_packages_date", "node-packages": "platform_node_packages_date"}
