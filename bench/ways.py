@@ -7,6 +7,7 @@ fills the registry, and the bundle, come from this machine, which has to have a 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import tempfile
 import threading
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.command import execute
-from lib.machine import Machine, engine, make_image
+from lib.machine import ASK, Machine, engine, make_image
 from lib.registry import install, registry
 
 
@@ -46,8 +47,9 @@ def measured(way: Way) -> tuple[float, float]:
     started = time.monotonic()
 
     def ask() -> None:
+        question = machine.command("python3", "-c", ASK)
         while not ended.wait(2):
-            if machine.ask().status == 0:
+            if subprocess.run(question, capture_output=True, check=False).returncode == 0:
                 answered.append(time.monotonic() - started)
                 return
 
