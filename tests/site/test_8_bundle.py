@@ -74,11 +74,11 @@ def test_from_nothing_to_logs_and_metrics_and_on_to_a_newer_bundle(alone: Machin
     assert "f" * 40 in refused.output
     kubectl = [".state/local/bin/kubectl", "--kubeconfig=.state/local/kubeconfig"]
     images = [*kubectl, "get", "deployments", "--all-namespaces", "--output=jsonpath={..image}"]
-    before = alone.run(*images)
-    assert "counter-platform/counter" in before.output
+    older = alone.run(*images)
+    assert "counter-platform/counter" in older.output
     upgraded = alone.run("make", "up", other)
     assert upgraded.status == 0, upgraded.output
-    assert alone.run(*images).output != before.output
+    assert alone.run(*images).output != older.output
     assert [alone.count() for _ in range(2)] == [3, 4]
     down = alone.run("make", "down", other)
     assert down.status == 0, down.output
