@@ -95,7 +95,8 @@ def test_staging_modules_are_those_of_that_version(source: Path) -> None:
 @pytest.mark.parametrize("version", [KUBERNETES.removeprefix("v1."), DAY], ids=["Kubernetes", "packages"])
 def test_version_stands_in_no_other_file(version: str) -> None:
     # The changelog tells of the past, and locks have versions of other things.
-    places = {ROOT / versions.TABLE, ROOT / versions.NODE_PROGRAMS / "go.mod", ROOT / versions.NODE_PROGRAMS / "go.sum"}
+    folders = (versions.NODE_PROGRAMS, versions.PROGRAMS[versions.LIKE_THE_NODE][0])
+    places = {ROOT / versions.TABLE, *(ROOT / folder / name for folder in folders for name in ("go.mod", "go.sum"))}
     others = [path for path in project_files() if path.name not in {"CHANGELOG.md", "uv.lock"}]
     number = re.compile(rf"(?<!\d){re.escape(version)}(?!\d)")
     found = {path for path in others if path.is_file() and number.search(path.read_text(errors="replace"))}
