@@ -66,8 +66,9 @@ def test_killed_while_it_compiles_and_started_again() -> None:
     # A tag that nobody used yet compiles anew, below another key; what is there already is not touched.
     tags = json.dumps({"offline_images_go_tags": ["grpcnotrace", f"killed{time.time_ns()}"]})
     killed(
-        "ansible-playbook", "playbooks/images.yml", "-e", tags,
-        when="the compiler to start", condition=lambda: any(programs.glob(".building-*")),
+        "ansible-playbook", "playbooks/images.yml", "-e", tags, when="the compiler to start",
+        # Not one that another run which was killed has left.
+        condition=lambda: any(path.name not in before for path in programs.glob(".building-*")),
     )  # fmt: skip
     left = {path.name for path in programs.iterdir()} - before
     assert all(name.startswith(".") for name in left), f"half a result looks like a whole one: {left}"
