@@ -162,7 +162,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         "-ldflags=" + " ".join(["-s", "-w", *stamps]),
     ]
     environment = go_environment(cache)
-    progress = Progress(cache, f"compile {name}")
+    progress = Progress(cache, f"{'fetch' if params['origin'] else 'compile'} {name}")
 
     def compile_into(folder: Path) -> None:
         progress("listing packages and fetching modules")
@@ -193,7 +193,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     store = ArtifactStore(cache, params["cache_days"])
 
     def fetch_into(folder: Path) -> None:
-        progress("fetching")
+        progress("by the lock file")
         Origin.read(params["origin"]).files(name, key, folder)
 
     make = fetch_into if params["origin"] else compile_into
