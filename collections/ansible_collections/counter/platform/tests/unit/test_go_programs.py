@@ -58,6 +58,16 @@ def _results(arguments: dict[str, Any]) -> list[str]:
     return [result for result in results_in(Path(arguments["cache"])) if result.startswith(f"{arguments['name']}/")]
 
 
+def test_git_that_gives_no_answer_about_the_clone_is_not_asked(
+    run_module: RunModule, arguments: dict[str, Any], source: Path
+) -> None:
+    assert shutil.which("git")
+    (source / ".git").mkdir()
+    (source / ".git/HEAD").write_text(f"{'0' * 40}\n")
+    made = run_module("go_programs", {**arguments, "packages": ["./cmd/hello"]})
+    assert _output(Path(made["path"]) / "hello") == "one unset plain"
+
+
 def test_a_program_is_compiled_once(run_module: RunModule, arguments: dict[str, Any], source: Path) -> None:
     before = sorted(source.rglob("*"))
     promised = run_module("go_programs", arguments, check=True)
