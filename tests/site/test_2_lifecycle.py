@@ -42,22 +42,22 @@ def running(container: str) -> bool:
 
 def killed(*command: str, when: str, condition: Callable[[], bool], after: float = 2, cwd: Path = ROOT) -> None:
     """Start a command and kill all of it ``after`` so many seconds from the moment when ``condition`` is true."""
-    said = tempfile.TemporaryFile()  # noqa: SIM115
-    process = subprocess.Popen(
-        command, cwd=cwd, start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
-    )
-    try:
-        # With an empty cache everything is built before there is a node.
-        wait_for(when, condition, 1800, every=0.2)
-        time.sleep(after)
-        said.seek(0)
-        assert process.poll() is None, f"{when}: the run ended before it could be killed:\n{said.read().decode()}"
-    finally:
-        # Modules run in sessions of their own; a machine that loses power ends them too.
-        for victim in [*descendants(process.pid), process.pid]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
-        process.wait()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, cwd=cwd, start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+        )
+        try:
+            # With an empty cache everything is built before there is a node.
+            wait_for(when, condition, 1800, every=0.2)
+            time.sleep(after)
+            said.seek(0)
+            assert process.poll() is None, f"{when}: the run ended before it could be killed:\n{said.read().decode()}"
+        finally:
+            # Modules run in sessions of their own; a machine that loses power ends them too.
+            for victim in [*descendants(process.pid), process.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
+            process.wait()
 
 
 def test_killed_while_it_compiles_and_started_again() -> None:

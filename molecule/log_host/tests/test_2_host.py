@@ -160,7 +160,7 @@ def test_full_disk_is_reported_and_no_lines_are_taken(small_disk: tuple[LogHost,
         # The guard may be faster than the store, which finds a line some seconds after it took it.
         host.logs.wait_lines(f'{{job="{labels["job"]}"}}', ["before"])
     finally:
-        host.run("rm", "--recursive", "/var/lib/log-store/filler")
+        host.run("rm", "--recursive", "--force", "/var/lib/log-store/filler")
     wait_for("lines to be taken", lambda: host.logs.push(["after"], labels) == 204, 20)
 
 
