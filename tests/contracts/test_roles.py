@@ -31,6 +31,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "dict": dict,
 }
 PLATFORM = ROOT / "roles/platform"
+NEEDED = "tasks/needed.yml"
 each_role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 
 
@@ -118,7 +119,21 @@ def checked_first(tasks: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize("playbook", ["images", "cluster", "app"])
 def test_playbook_checks_all_of_its_roles_before_the_first_one(playbook: str) -> None:
     (play,) = load(ROOT / f"playbooks/{playbook}.yml")
-    assert checked_first(play["pre_tasks"]) == [entry["role"] for entry in play["roles"]]
+    (needed,) = [task for task in play["pre_tasks"] if task["ansible.builtin.include_tasks"] == NEEDED]
+    run = [*needed["vars"]["needed_roles"], *(entry["role"] for entry in play["roles"])]
+    assert checked_first(play["pre_tasks"]) == run
+
+
+def test_role_that_others_need_is_known_by_a_fact_that_it_sets() -> None:
+    """Another name would run it in every play, or in none."""
+    (task,) = load(ROOT / "playbooks" / NEEDED)
+    for role, fact in task["vars"]["needed_facts"].items():
+        assert fact.strip("{} ") in facts_documented(ROOT / "roles" / role)
+    files = [ROOT / f"playbooks/{name}.yml" for name in ("images", "cluster", "app", "logs", "monitoring")]
+    tasks = [task for file in files for play in load(file) for task in play.get("pre_tasks", [])]
+    lists = [task["vars"]["needed_roles"] for task in tasks if task.get("ansible.builtin.include_tasks") == NEEDED]
+    assert len(lists) == len(files)
+    assert {role for needed in lists for role in needed} == set(task["vars"]["needed_facts"])
 
 
 @each_role
