@@ -85,7 +85,9 @@ def test_run_without_a_test_says_so(reports: Path, capsys: pytest.CaptureFixture
 
 def test_every_scenario_is_a_job() -> None:
     scenarios = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
-    assert scenarios <= set(names_of(SUITES["test"]))
+    roles = {path.name for path in (ROOT / "roles").iterdir()}
+    assert scenarios & roles <= set(names_of(SUITES["test"])), "each role is tested by `make test`"
+    assert scenarios <= set(names_of(SUITES["test"])) | set(names_of(SUITES["soak"]))
 
 
 @pytest.mark.skipif(not shutil.which("docker"), reason="no docker client here")

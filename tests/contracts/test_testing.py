@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from lib.paths import ROOT
+from tools.jobs import SUITES, names_of
 
 DOCUMENT = ROOT / "docs/testing.md"
 MARKER = "mark.soak"
@@ -36,6 +37,9 @@ def functions_of(file: str) -> dict[str, tuple[bool, bool]]:
     """Return of each test of a file whether it runs in `make test` and whether in `make soak`."""
     source = (ROOT / file).read_text()
     tree = ast.parse(source)
+    scenario = re.match(r"molecule/(\w+)/", file)
+    # Its job runs all of its tests, whatever the marker.
+    soaked = scenario is not None and scenario[1] not in names_of(SUITES["test"])
     whole = any(
         isinstance(node, ast.Assign) and "pytestmark" in ast.unparse(node) and MARKER in ast.unparse(node)
         for node in tree.body
@@ -50,7 +54,7 @@ def functions_of(file: str) -> dict[str, tuple[bool, bool]]:
             decorators = [names.get(text, text) for text in decorators]
             marked = whole or any(text.removeprefix("pytest.") == MARKER for text in decorators)
             some = any(MARKER in text for text in decorators)
-            found[node.name] = (not marked, marked or some)
+            found[node.name] = (not marked and not soaked, marked or some or soaked)
     return found
 
 

@@ -119,6 +119,19 @@ def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
     assert {"type": "Ready", "status": "True"}.items() <= node["status"]["conditions"][-1].items()
 
 
+def test_every_pod_runs_and_the_autoscaler_has_figures_when_the_run_ends() -> None:
+    cluster = Cluster("local")
+    assert "counter-" in cluster.kubectl("top", "pods", "--namespace=counter")
+    (metric,) = cluster.get("hpa", "counter", "--namespace=counter")["status"]["currentMetrics"]
+    assert metric["resource"]["current"]["averageUtilization"] >= 0
+
+    def waiting() -> list[str]:
+        pods = cluster.get("pods", "--all-namespaces")["items"]
+        return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Running"]
+
+    wait_for("every pod to run", lambda: not waiting(), 60)
+
+
 def test_change_that_takes_other_nodes_is_announced_and_not_done_by_the_way() -> None:
     before, node = count(FIRST_URL), Cluster("local").node
     check, up = execute("make", "check"), execute("make", "up")

@@ -1,5 +1,6 @@
 """The proof itself, beside an environment that somebody uses: it has a machine of its own and touches nothing else."""
 
+import pytest
 from lib.cluster import Cluster
 from lib.command import Run, execute
 from lib.docker import containers, docker
@@ -16,6 +17,7 @@ def prove(*chosen: str) -> Run:
     return execute("make", "test", "JOBS=bare", environment={"PYTEST_ADDOPTS": " ".join(["-k", *chosen])})
 
 
+@pytest.mark.soak
 def test_live_environment_goes_on_and_leftovers_go(live: None) -> None:
     number = [count(URL) for _ in range(10)][-1]
     # What a killed run leaves behind, and what one of another clone has.
@@ -35,8 +37,9 @@ def test_live_environment_goes_on_and_leftovers_go(live: None) -> None:
     assert count(URL) == number + 1
 
 
-def test_name_that_is_taken_is_reported_before_anything_starts() -> None:
+def test_name_that_is_taken_is_reported_before_anything_starts(engine: None) -> None:
     name = machine().name
+    make_image("bookworm")
     docker("run", "--detach", "--entrypoint=sleep", f"--name={name}", IMAGE, "600")
     try:
         run = prove("nothing")

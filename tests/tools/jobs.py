@@ -93,11 +93,11 @@ SUITES: dict[str, Steps] = {
         [[of_molecule(name, keeps=True) for name in ("cluster_addons", "counter_app")]],
         # These wait more than they work, so the log host's own scenario has room beside them.
         [
-            [*(of_molecule(name, keeps=True) for name in ("logging", "monitoring", "default")), DESTROY],
+            [*(of_molecule(name, keeps=True) for name in ("logging", "monitoring")), DESTROY],
             [of_molecule("log_host")],
         ],
     ],
-    # Only what has tests with the marker.
+    # Only what has tests with the marker, and the whole of what `tests/site` shows in short.
     "soak": [
         [[SITE]],
         [
@@ -108,7 +108,12 @@ SUITES: dict[str, Steps] = {
             ],
             [of_molecule("log_host"), of_molecule("log_instance"), IAC],
         ],
-        [[of_molecule(name) for name in ("counter_app", "logging", "monitoring")]],
+        [
+            [
+                *(of_molecule(name) for name in ("counter_app", "logging", "monitoring")),
+                of_molecule("default", environment={"PYTEST_ADDOPTS": ""}),
+            ]
+        ],
     ],
 }
 
