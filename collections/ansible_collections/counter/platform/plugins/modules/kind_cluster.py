@@ -245,13 +245,8 @@ class Cluster:
 
     def nodes(self) -> list[Node]:
         """Return the cluster's node containers, running or not, those of an unfinished replacement too."""
-        if not self._docker:
-            return []
-        identities = run([self._docker, "ps", "--all", "--quiet", "--filter", f"label={KIND_LABEL}"]).split()
-        if not identities:
-            return []
         found = []
-        for entry in json.loads(run([self._docker, "container", "inspect", *identities])):
+        for entry in self._nodes_of_all_clusters():
             records = [mount["Source"] for mount in entry["Mounts"] if mount["Destination"] == RECORD]
             cluster = entry["Config"]["Labels"][KIND_LABEL]
             record = records[0] if records else ""
@@ -261,6 +256,24 @@ class Cluster:
                 address = network.get("IPAddress", "")
                 found.append(Node(name, entry["Id"], entry["State"]["Running"], cluster, record, address))
         return found
+
+    def _nodes_of_all_clusters(self) -> list[dict[str, Any]]:
+        """Return every container of kind's as docker describes it; those of other clusters may go in the meantime."""
+        if not self._docker:
+            return []
+        listing = [self._docker, "ps", "--all", "--quiet", "--filter", f"label={KIND_LABEL}"]
+        identities = run(listing).split()
+        while identities:
+            try:
+                described: list[dict[str, Any]] = json.loads(run([self._docker, "container", "inspect", *identities]))
+            except CommandError:
+                left = run(listing).split()
+                if set(identities) <= set(left):
+                    raise
+                identities = left
+            else:
+                return described
+        return []
 
     def current(self, nodes: list[Node]) -> list[Node]:
         """Return those of ``nodes`` that the record names."""
