@@ -79,10 +79,11 @@ SUITES: dict[str, Steps] = {
         # As long as the machine is bare.
         [[BARE], [LINT]],
         [
-            [SITE, IAC, of_app()],
+            [SITE, of_app()],
             [
                 UNIT,
                 *(of_molecule(name) for name in ("platform", "offline_images", "counter_image", "log_instance")),
+                IAC,
                 of_molecule("container_engine"),
                 of_molecule("kind_cluster", keeps=True),
             ],
