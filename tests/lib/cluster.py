@@ -38,6 +38,11 @@ class Cluster:
         found: Json = json.loads(self.kubectl("get", *arguments, "--output=json"))
         return found
 
+    def not_running(self) -> list[str]:
+        """Return the names of the pods, of all namespaces, that do not run."""
+        pods = self.get("pods", "--all-namespaces")["items"]
+        return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Running"]
+
     def apply(self, *objects: Json, manager: str = "tests") -> None:
         """Apply objects on the server, as the fields of ``manager``."""
         listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})

@@ -114,10 +114,16 @@ def set_replicas(cluster: Cluster, minimum: int, maximum: int) -> None:
     wait_for(f"{minimum} to {maximum} pods", bounded, 120)
 
 
-def idle(cluster: Cluster) -> bool:
-    """Return whether the autoscaler knows the pods' load and wants no more of them."""
+def utilization(cluster: Cluster) -> int | None:
+    """Return what the pods use of the processor as the autoscaler knows it, in percent; None where it does not."""
     (metric,) = cluster.get("hpa", "counter", APP)["status"].get("currentMetrics") or [{}]
     percent: int | None = metric.get("resource", {}).get("current", {}).get("averageUtilization")
+    return percent
+
+
+def idle(cluster: Cluster) -> bool:
+    """Return whether the autoscaler knows the pods' load and wants no more of them."""
+    percent = utilization(cluster)
     return percent is not None and percent < 50
 
 

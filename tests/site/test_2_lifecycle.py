@@ -20,6 +20,7 @@ from lib.docker import docker
 from lib.machine import copy_project
 from lib.network import answers, count
 from lib.paths import CACHE, ROOT
+from lib.service import utilization
 from lib.wait import wait_for
 
 URL = "http://127.0.0.1:8080/"
@@ -122,14 +123,10 @@ def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
 def test_every_pod_runs_and_the_autoscaler_has_figures_when_the_run_ends() -> None:
     cluster = Cluster("local")
     assert "counter-" in cluster.kubectl("top", "pods", "--namespace=counter")
-    (metric,) = cluster.get("hpa", "counter", "--namespace=counter")["status"]["currentMetrics"]
-    assert metric["resource"]["current"]["averageUtilization"] >= 0
-
-    def waiting() -> list[str]:
-        pods = cluster.get("pods", "--all-namespaces")["items"]
-        return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] != "Running"]
-
-    wait_for("every pod to run", lambda: not waiting(), 60)
+    percent = utilization(cluster)
+    assert percent is not None
+    assert percent >= 0
+    wait_for("every pod to run", lambda: not cluster.not_running(), 60)
 
 
 def test_change_that_takes_other_nodes_is_announced_and_not_done_by_the_way() -> None:

@@ -144,26 +144,28 @@ def test_a_lost_state_folder_is_no_reason_to_make_a_cluster_anew(scene: Scene, r
     assert scene.docker.containers() == {f"{scene.name}-control-plane"}
 
 
+def before_inspect(scene: Scene, folder: Path, line: str) -> str:
+    """Return a docker client that runs a line of shell before docker describes something."""
+    client = folder / "docker"
+    client.write_text(f'#!/bin/sh\n[ "$2" != inspect ] || {line}\nexec {scene.docker.client} "$@"\n')
+    client.chmod(0o755)
+    return str(client)
+
+
 def test_another_cluster_that_goes_in_the_meantime_is_no_failure(scene: Scene, tmp_path: Path) -> None:
     scene.whole()
     other = scene.node(cluster=f"{scene.name}-other", mounted=False)
     # Its node is in the list, and gone when docker is asked to describe what was listed.
-    client = tmp_path / "docker"
-    remove = f'[ "$2" != inspect ] || {scene.docker.client} rm --force {other} >&2 2>/dev/null'
-    client.write_text(f'#!/bin/sh\n{remove}\nexec {scene.docker.client} "$@"\n')
-    client.chmod(0o755)
-    (node,) = scene.cluster(docker=str(client)).nodes()
+    client = before_inspect(scene, tmp_path, f"{scene.docker.client} rm --force {other} >/dev/null")
+    (node,) = scene.cluster(docker=client).nodes()
     assert node.name == f"{scene.name}-control-plane"
     assert scene.docker.containers() == {node.name}
 
 
 def test_docker_that_describes_nothing_is_a_failure(scene: Scene, tmp_path: Path) -> None:
     scene.whole()
-    client = tmp_path / "docker"
-    client.write_text(f'#!/bin/sh\n[ "$2" != inspect ] || exit 1\nexec {scene.docker.client} "$@"\n')
-    client.chmod(0o755)
     with pytest.raises(CommandError, match="inspect"):
-        scene.cluster(docker=str(client)).nodes()
+        scene.cluster(docker=before_inspect(scene, tmp_path, "exit 1")).nodes()
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
