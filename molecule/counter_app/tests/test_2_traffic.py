@@ -134,6 +134,9 @@ def test_slow_service_is_504_and_counts_once(cluster: Cluster, others: None, slo
     # The other pod serves meanwhile, once readiness has taken this one out.
     out = name_of(cluster, slow_pod)
     wait_for("the pod to be out", lambda: out not in map(name, service_pods(cluster)), 30)
+    # kube-proxy follows up to a second later; a request until then may still go to the pod that stands still.
+    rules = ("iptables-save", "--table=nat")
+    wait_for("kube-proxy to know it", lambda: f"{slow_pod}:9000" not in cluster.node_exec(*rules), 30)
     before = count(URL)
     assert count(URL) == before + 1
     cluster.kubectl(
