@@ -48,10 +48,10 @@ FACTS: dict[str, Any] = {
         }
     },
     "kind_cluster_gateway": "172.18.0.1",
+    "kind_cluster_addresses": ["172.18.0.2"],
     "_logging_ca": "certificate",
     "_logging_password": "generated as well",
     "log_instance_address": "172.18.0.3",
-    "_logging_api_slices": [{"endpoints": [{"addresses": ["172.18.0.2"]}], "ports": [{"port": 6443}]}],
     "monitoring_images": {
         "results": [
             {"image": f"counter-platform/{name}:1", "loadable": {"image": f"counter-platform/{name}:1"}}
@@ -61,8 +61,6 @@ FACTS: dict[str, Any] = {
     "_monitoring_log_ca": "certificate",
     "_monitoring_log_password": "generated once more",
     "_monitoring_valkey_password": "generated besides",
-    "_monitoring_api_slices": [{"endpoints": [{"addresses": ["172.18.0.2"]}], "ports": [{"port": 6443}]}],
-    "_monitoring_nodes": [{"status": {"addresses": [{"type": "InternalIP", "address": "172.18.0.2"}]}}],
     "logging_image": {
         "results": [
             {

@@ -96,6 +96,11 @@ nodes:
   returned: always
   type: list
   elements: str
+addresses:
+  description: IPv4 addresses of the nodes that run.
+  returned: always
+  type: list
+  elements: str
 gateway:
   description: IPv4 address by which the machine reaches the nodes; empty while the cluster's network is not there.
   returned: always
@@ -695,6 +700,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     return {
         "changed": action != "none" or given,
         "nodes": [node.name for node in nodes],
+        "addresses": [node.address for node in nodes if node.address],
         "gateway": cluster.gateway(),
         "action": action,
         "changes": changes,
