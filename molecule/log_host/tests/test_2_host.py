@@ -192,7 +192,7 @@ def test_lokis_program_is_installed_below_its_release(machine: LogHost, mirror: 
             "log_host_loki_archive": archive,
             "log_host_loki_archive_checksum": checksum,
         }
-        played = machine.role("-e", json.dumps(given), parts=["loki"])
+        played = machine.role("-e", json.dumps(given), parts=["host", "loki"])
         return played.status, played.message()
 
     file, checksum = release(tmp_path, "0.1.0")

@@ -8,9 +8,9 @@ DOCUMENTATION = r"""
 name: stale_files
 short_description: Files and folders that a host has otherwise, or not at all
 description:
-  - Compares a table of files with what C(stat) and C(sha256sum) say of them, so that a role starts a module only for
+  - Compares a table of files with what C(find) and C(sha256sum) say of them, so that a role starts a module only for
     those that it has to write.
-positional: _input, states, checksums
+positional: _input, found
 options:
   _input:
     description:
@@ -19,23 +19,18 @@ options:
     type: list
     elements: dict
     required: true
-  states:
-    description: Lines of C(stat --format='%a %U:%G %n').
+  found:
+    description: Lines of C(find -printf '%m %u:%g %p\\n') and of C(sha256sum), in any order and among any others.
     type: list
     elements: str
     required: true
-  checksums:
-    description: Lines of C(sha256sum).
-    type: list
-    elements: str
-    default: []
 author: counter-platform contributors
 """
 
 EXAMPLES = r"""
 # [{path: /etc/b, mode: "0644", content: "2"}]
 - "{{ [{'path': '/etc/a', 'mode': '0755'}, {'path': '/etc/b', 'mode': '0644', 'content': '2'}]
-  | counter.platform.stale_files(['755 root:root /etc/a', '644 root:root /etc/b'], ['6b86b273ff34...  /etc/b']) }}"
+  | counter.platform.stale_files(['755 root:root /etc/a', '644 root:root /etc/b', '6b86b273ff34...  /etc/b']) }}"
 """
 
 RETURN = r"""
@@ -49,11 +44,9 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
-def stale_files(
-    files: Sequence[Mapping[str, str]], states: Iterable[str], checksums: Iterable[str] = ()
-) -> list[Mapping[str, str]]:
-    """Return those of ``files`` that are not in ``states`` and ``checksums``, lines of stat and sha256sum."""
-    known = {*states, *checksums}
+def stale_files(files: Sequence[Mapping[str, str]], found: Iterable[str]) -> list[Mapping[str, str]]:
+    """Return those of ``files`` whose lines of find and sha256sum are not in ``found``."""
+    known = set(found)
 
     def lines(file: Mapping[str, str]) -> set[str]:
         owner, group = file.get("owner", "root"), file.get("group", "root")

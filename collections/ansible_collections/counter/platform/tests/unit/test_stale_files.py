@@ -1,4 +1,4 @@
-"""Files of a host that differ, told by what stat and sha256sum themselves print of real ones."""
+"""Files of a host that differ, told by what find and sha256sum themselves print of real ones."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def listings(*paths: Path) -> tuple[list[str], list[str]]:
-    """Return the lines of stat, and those of sha256sum for what is no folder."""
+def found(*paths: Path) -> list[str]:
+    """Return the lines of find, and then those of sha256sum for what is no folder."""
     files = [path for path in paths if not path.is_dir()]
-    commands = [["stat", "--format=%a %U:%G %n", "--", *map(str, paths)], ["sha256sum", "--", *map(str, files)]]
-    states, checksums = (
-        subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines() for command in commands
-    )
-    return states, checksums
+    commands = [
+        ["find", *map(str, paths), "-maxdepth", "0", "-printf", "%m %u:%g %p\\n"],
+        ["sha256sum", "--", *map(str, files)],
+    ]
+    return [
+        line
+        for command in commands
+        for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    ]
 
 
 def wanted(folder: Path) -> list[dict[str, str]]:
@@ -39,9 +43,9 @@ def wanted(folder: Path) -> list[dict[str, str]]:
 
 
 def test_what_is_as_it_should_be_is_left_alone(folder: Path) -> None:
-    states, checksums = listings(folder, folder / "a.conf", folder / "b.conf")
-    assert len(states) == 3
-    assert stale_files(wanted(folder), states, checksums) == []
+    lines = found(folder, folder / "a.conf", folder / "b.conf")
+    assert len(lines) == 5
+    assert stale_files(wanted(folder), lines) == []
 
 
 @pytest.mark.parametrize(
@@ -58,20 +62,20 @@ def test_what_is_as_it_should_be_is_left_alone(folder: Path) -> None:
 )
 def test_what_differs_in_anything_is_found_alone(folder: Path, number: int, change: dict[str, str]) -> None:
     files = wanted(folder)
-    states, checksums = listings(folder, folder / "a.conf", folder / "b.conf")
+    lines = found(folder, folder / "a.conf", folder / "b.conf")
     files[number] |= change
-    assert stale_files(files, states, checksums) == [files[number]]
+    assert stale_files(files, lines) == [files[number]]
 
 
 def test_what_is_not_there_is_found_in_its_order(folder: Path) -> None:
     (folder / "a.conf").unlink()
     (folder / "b.conf").unlink()
-    states, checksums = listings(folder, folder / "a.conf", folder / "b.conf")
-    assert stale_files(wanted(folder), states, checksums) == wanted(folder)[1:]
+    lines = found(folder, folder / "a.conf", folder / "b.conf")
+    assert stale_files(wanted(folder), lines) == wanted(folder)[1:]
 
 
 def test_a_folder_needs_no_checksum(folder: Path) -> None:
-    assert stale_files(wanted(folder)[:1], listings(folder)[0]) == []
+    assert stale_files(wanted(folder)[:1], ["700 root:root /srv", *found(folder)]) == []
 
 
 def test_root_is_the_owner_that_is_not_named() -> None:
