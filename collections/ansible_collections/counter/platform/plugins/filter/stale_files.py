@@ -20,7 +20,7 @@ options:
     elements: dict
     required: true
   found:
-    description: Lines of C(find -printf '%m %u:%g %p\\n') and of C(sha256sum), in any order and among any others.
+    description: Lines of C(find -printf '%m %u:%g %p\n') and of C(sha256sum), in any order and among any others.
     type: list
     elements: str
     required: true
