@@ -45,6 +45,12 @@ def test_disk_too_small() -> None:
     assert "COUNTER_PLATFORM_CACHE" in message
 
 
+def test_disk_too_small_for_a_cache_that_is_not_there_yet() -> None:
+    # A container's shared memory is 64 MiB.
+    folder = Path("/dev/shm") / "not" / "yet"  # noqa: S108 (nothing is written)
+    assert f"{folder} has 0 GiB free" in refused("-e", f"platform_cache_dir={folder}").message()
+
+
 def test_host_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 8097)):
         message = refused().message()
