@@ -3,7 +3,9 @@
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
+import pytest
 from lib.command import execute
 from lib.paths import ROOT
 
@@ -19,6 +21,20 @@ def test_check_mode_before_the_first_run() -> None:
     run = execute("make", "check")
     assert run.status == 0, run.output
     assert run.recap("changed") >= 3, run.output
+    assert not (ROOT / ".state" / "local").exists()
+
+
+@pytest.mark.parametrize("name", ["mirror", "bundle"])
+def test_check_mode_of_what_hands_on_where_nothing_is_made_yet(tmp_path: Path, name: str) -> None:
+    cache, bundle = tmp_path / "cache", tmp_path / "counter-platform.bundle"
+    values = {"platform_cache_dir": str(cache), "image_registry": "127.0.0.1:1/nobody", "bundle_file": str(bundle)}
+    # The folder may be in memory.
+    values["offline_images_disk_gib"] = "1"
+    run = execute("ansible-playbook", "--check", "-e", json.dumps(values), f"playbooks/{name}.yml")
+    assert run.status == 0, run.output
+    assert run.recap("changed") > 0, run.output
+    assert not list(cache.glob("artifacts/*"))
+    assert not bundle.exists()
     assert not (ROOT / ".state" / "local").exists()
 
 

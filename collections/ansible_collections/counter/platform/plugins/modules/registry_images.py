@@ -51,11 +51,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 artifacts:
-  description: What is there, by C(NAME/KEY), with repository, digest, id and size.
+  description:
+    - What is there, by C(NAME/KEY), with repository, digest, id and size. In check mode there is nothing below the
+      names where something is not made yet.
   returned: always
   type: dict
 """
 
+import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -82,13 +85,16 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
 
     Raises :class:`CommandError` where the registry does not take it, :class:`OSError` where the cache lacks it.
     """
-    cache = Path(params["cache"])
+    cache, artifacts = Path(params["cache"]), params["artifacts"]
     store, progress = ArtifactStore(cache, days=1), Progress(cache, params["registry"])
+    if check_mode and not (shutil.which("skopeo") and all(store.path(*it.split("/")).exists() for it in artifacts)):
+        # What is not made yet would be new there, and without skopeo nobody can ask.
+        return {"changed": True, "artifacts": {artifact: {} for artifact in artifacts}}
     found: dict[str, Any] = {}
     changed = False
     access = (params[option] for option in ACCESS)
     with tempfile.TemporaryDirectory(dir=cache) as folder, logged_in(*access) as registry:
-        for artifact in params["artifacts"]:
+        for artifact in artifacts:
             name, key = artifact.split("/")
             progress(name)
             archive = store.path(name, key) / "image.tar"

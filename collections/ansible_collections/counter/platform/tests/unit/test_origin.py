@@ -123,6 +123,19 @@ def test_check_mode_on_a_machine_that_has_no_skopeo_yet(
     assert "without skopeo it cannot be asked yet" in promised["reason"]
 
 
+@pytest.mark.parametrize("lacking", ["skopeo", "a result", "a cache"])
+def test_check_mode_of_the_filling_where_nothing_is_made_yet(
+    login: Login, cache: Path, tmp_path: Path, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lacking == "skopeo":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    artifacts = [*ARTIFACTS, "tools/22"] if lacking == "a result" else ARTIFACTS
+    wanted = options(away(login), artifacts=artifacts, cache=str(tmp_path / "none" if lacking == "a cache" else cache))
+    promised = registry_images.ensure(wanted, check_mode=True)
+    assert promised == {"changed": True, "artifacts": {artifact: {} for artifact in artifacts}}
+    assert not (tmp_path / "none").exists()
+
+
 def test_registry_without_a_login(cache: Path, tmp_path: Path) -> None:
     with registry(tmp_path, is_open=True) as found:
         nobody = replace(found, user="", password="")
