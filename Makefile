@@ -50,13 +50,13 @@ logs: venv ## How to look at the logs, or the lines of a query (QUERY=...)
 report: venv ## The metrics of the last hour, or of another span, as one page (SPAN=6h)
 	@$(PLAYBOOK) playbooks/report.yml $(if $(SPAN),-e report_span='$(SPAN)') $(ARGS)
 
-dashboards: venv ## Open the way to the pages of Prometheus and Alertmanager, until Ctrl-C
+dashboards: venv ## Open the way to Alertmanager's page and Prometheus' API, until Ctrl-C
 	@kubectl=(.state/$(ENVIRONMENT)/bin/kubectl --kubeconfig .state/$(ENVIRONMENT)/kubeconfig -n monitoring)
 	[[ -x $$kubectl ]] || { echo "there is no environment $(ENVIRONMENT) here: make up makes it" >&2; exit 1; }
 	trap 'kill $$(jobs -p)' EXIT
-	"$${kubectl[@]}" port-forward statefulset/prometheus 9090 >/dev/null &
-	"$${kubectl[@]}" port-forward statefulset/alertmanager 9093 >/dev/null &
-	printf '%s\n' 'Prometheus:   http://127.0.0.1:9090/query' 'Alertmanager: http://127.0.0.1:9093/'
+	"$${kubectl[@]}" port-forward --address 127.0.0.1 statefulset/prometheus 9090 >/dev/null &
+	"$${kubectl[@]}" port-forward --address 127.0.0.1 statefulset/alertmanager 9093 >/dev/null &
+	printf '%s\n' "Alertmanager's page: http://127.0.0.1:9093/" "Prometheus' API: http://127.0.0.1:9090/api/v1/query?query=up"
 	wait -n
 
 check: venv ## Say what `up` would change, and change nothing

@@ -1,0 +1,45 @@
+"""What `make dashboards` opens after `make up`."""
+
+import os
+import signal
+import socket
+import subprocess
+from functools import partial
+
+from lib.command import execute
+from lib.network import answers
+from lib.paths import ROOT
+from lib.wait import wait_for
+
+# Prometheus has no page here: the link is one of its API.
+LINKS = ("http://127.0.0.1:9093/", "http://127.0.0.1:9090/api/v1/query?query=up")
+
+
+def test_links_answer_until_it_is_interrupted(live: None) -> None:
+    with subprocess.Popen(
+        ["make", "dashboards"],
+        cwd=ROOT,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            for link in LINKS:
+                wait_for(link, partial(answers, link), 30)
+        finally:
+            # As a terminal does it: to everything in the foreground.
+            os.killpg(process.pid, signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+    assert all(f" {link}\n" in output for link in LINKS), output
+    assert not any(map(answers, LINKS))
+
+
+def test_port_that_somebody_else_has_is_named(live: None) -> None:
+    with socket.create_server(("127.0.0.1", 9093)):
+        run = execute("make", "dashboards", timeout=60)
+    assert run.status != 0
+    assert "port 9093" in run.message()
+    assert "address already in use" in run.message()
+    assert not answers(LINKS[1])
