@@ -103,13 +103,14 @@ def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> 
     assert not list(images.glob(".building-*"))
 
 
-def with_port(target: str, port: int) -> tuple[str, ...]:
-    """Return the command that makes a target without logs, with a host port, a change of which takes other nodes."""
-    return ("make", target, f"ARGS=-e platform_http_port={port} -e platform_logs=false")
+def with_port(target: str, port: int, *, without: str) -> tuple[str, ...]:
+    """Return the command that makes a target with a host port, a change of which takes other nodes."""
+    left_out = "".join(f" -e platform_{part}=false" for part in without.split())
+    return ("make", target, f"ARGS=-e platform_http_port={port}{left_out}")
 
 
 def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
-    up = with_port("up", FIRST_PORT)
+    up = with_port("up", FIRST_PORT, without="logs monitoring")
     killed(*up, when="the node to start", condition=lambda: running("counter-local-control-plane"))
     assert not json.loads(RECORD.read_text())["current"]
     run = execute(*up)
@@ -293,14 +294,14 @@ def test_upgrade_killed_at_three_points_loses_no_count(live: None) -> None:
 
     before, old = count(URL), Cluster("local").node
     new = "counter-local-b" if old == "counter-local-control-plane" else "counter-local"
-    upgrade = with_port("upgrade", FIRST_PORT)
+    upgrade = with_port("upgrade", FIRST_PORT, without="logs")
     killed(*upgrade, when="the old node to stop", condition=lambda: not running(old), after=0)
     killed(*upgrade, when="the new node to start", condition=lambda: running(f"{new}-control-plane"))
     killed(*upgrade, when="the new node to be ready", condition=ended, after=0)
-    run = execute(*with_port("up", FIRST_PORT))
+    run = execute(*with_port("up", FIRST_PORT, without="logs"))
     assert run.status == 0, run.output
     assert Cluster("local").node == f"{new}-control-plane"
     assert not docker("ps", "--all", "--quiet", f"--filter=name=^{old}$")
     assert count(FIRST_URL) == before + 1
-    again = execute(*with_port("up", FIRST_PORT))
+    again = execute(*with_port("up", FIRST_PORT, without="logs"))
     assert again.recap("changed") == 0, again.output

@@ -79,7 +79,7 @@ SUITES: dict[str, Steps] = {
         # As long as the machine is bare.
         [[BARE], [LINT]],
         [
-            [SITE, of_app()],
+            [SITE],
             [
                 UNIT,
                 *(of_molecule(name) for name in ("platform", "offline_images", "counter_image", "log_instance")),
@@ -90,10 +90,10 @@ SUITES: dict[str, Steps] = {
         ],
         # These measure what a busy machine would be slow with.
         [[of_molecule(name, keeps=True) for name in ("cluster_addons", "counter_app")]],
-        # These wait more than they work, so the log host's own scenario has room beside them.
+        # These wait more than they work, so what needs no cluster has room beside them.
         [
             [*(of_molecule(name, keeps=True) for name in ("logging", "monitoring")), DESTROY],
-            [of_molecule("log_host")],
+            [of_molecule("log_host"), of_app()],
         ],
     ],
     # Only what has tests with the marker, and the whole of what `tests/site` shows in short.
