@@ -126,8 +126,11 @@ def svg(lines: Sequence[Line], unit: str, start: float, end: float, step: float,
                 linewidth=1.4,
             )
         axes.set_xlim(day(start), day(end))
+        values = [value for line in lines for _, value in line.points]
         low, high = axes.get_ylim()
-        axes.set_ylim(min(0, low), high if high > 0 else 1)
+        top = high if max(values, default=0) > 0 else 1
+        # Room for a line at zero, and none for a scale below it where nothing is.
+        axes.set_ylim(low if min(values, default=0) < 0 else -top / 30, top)
         locator = AutoDateLocator(tz=UTC, maxticks=6)  # type: ignore[no-untyped-call] # matplotlib's dates have no types
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]

@@ -61,5 +61,12 @@ def test_line_breaks_where_there_was_no_value() -> None:
     assert moves([*RISING.points[:10], *RISING.points[11:]]) == moves(RISING.points) + 1
 
 
+@pytest.mark.parametrize(("value", "has_minus"), [(0, False), (5, False), (-5, True)])
+@pytest.mark.parametrize("unit", ["percentunit", "short", "s"])
+def test_scale_goes_below_zero_where_values_do(unit: str, value: float, *, has_minus: bool) -> None:
+    found = texts(svg([Line("line", [(START, value), (END, value)])], unit, START, END, STEP, THEMES["light"]))
+    assert any(text.startswith(("-", "−")) for text in found) == has_minus  # noqa: RUF001 # a minus sign
+
+
 def test_chart_without_values_says_so() -> None:
     assert "no values in this time" in texts(svg([], "short", START, END, STEP, THEMES["light"]))
