@@ -70,10 +70,10 @@ class PerProcess(_Planted):
 
 
 class Slow(_Planted):
-    """Sound, and takes a second and a half."""
+    """Sound, and takes three seconds."""
 
     async def increment(self) -> int:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(3)
         return self.page.add(WORD)
 
 
