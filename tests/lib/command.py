@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,3 +60,25 @@ def execute(*command: str, cwd: Path = ROOT, environment: dict[str, str] | None 
     seconds = time.monotonic() - started
     print(f"\n{' '.join(command)}: status {done.returncode}, {seconds:.0f} s", file=sys.stderr)
     return Run(done.returncode, done.stdout, seconds)
+
+
+@contextmanager
+def until_interrupted(*command: str, environment: dict[str, str] | None = None) -> Iterator[list[str]]:
+    """Run a command for as long as the block runs; after that the list has all that it printed, as its item."""
+    said: list[str] = []
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield said
+        finally:
+            # As a terminal does it: to everything in the foreground.
+            os.killpg(process.pid, signal.SIGINT)
+            said.append(process.communicate(timeout=60)[0])

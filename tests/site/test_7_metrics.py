@@ -1,14 +1,10 @@
 """What `make dashboards` opens after `make up`."""
 
-import os
-import signal
 import socket
-import subprocess
 from functools import partial
 
-from lib.command import execute
+from lib.command import execute, until_interrupted
 from lib.network import answers
-from lib.paths import ROOT
 from lib.wait import wait_for
 
 # Prometheus has no page here: the link is one of its API.
@@ -16,22 +12,10 @@ LINKS = ("http://127.0.0.1:9093/", "http://127.0.0.1:9090/api/v1/query?query=up"
 
 
 def test_links_answer_until_it_is_interrupted(live: None) -> None:
-    with subprocess.Popen(
-        ["make", "dashboards"],
-        cwd=ROOT,
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            for link in LINKS:
-                wait_for(link, partial(answers, link), 30)
-        finally:
-            # As a terminal does it: to everything in the foreground.
-            os.killpg(process.pid, signal.SIGINT)
-            output, _ = process.communicate(timeout=60)
+    with until_interrupted("make", "dashboards") as said:
+        for link in LINKS:
+            wait_for(link, partial(answers, link), 30)
+    (output,) = said
     assert all(f" {link}\n" in output for link in LINKS), output
     assert not any(map(answers, LINKS))
 
