@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from lib import environment
 from lib.cluster import Cluster
 
 
@@ -13,5 +14,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
-    """The cluster that scenarios make."""
-    return Cluster("molecule")
+    """The cluster of the environment under test."""
+    return Cluster(environment.NAME)

@@ -14,30 +14,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lib import environment
 from lib.certificates import make_key, sign
 from lib.cluster import Cluster
 from lib.command import run
 from lib.docker import docker
+from lib.environment import PORT, READY, playbook
 from lib.lines import LABELS, Lines
 from lib.load import Load
 from lib.network import answers, free_port
 from lib.prometheus import MONITORING
-from lib.service import (
-    APP,
-    OUTSIDE,
-    PORT,
-    READY,
-    REPLICAS_MAX,
-    REPLICAS_MIN,
-    name,
-    playbook,
-    python_pod,
-    service_pods,
-    set_replicas,
-)
+from lib.service import APP, OUTSIDE, REPLICAS_MAX, REPLICAS_MIN, name, python_pod, service_pods, set_replicas
 from lib.wait import wait_for
 
-VOLUMES = Path("/var/lib/counter-platform/molecule/volumes")
+VOLUMES = Path("/var/lib/counter-platform", environment.NAME, "volumes")
 FLOOD = """
 import os, time
 line = os.urandom(5000).hex()

@@ -1,19 +1,16 @@
-"""The service in the cluster of the scenarios: who talks to it, its pods, and its playbook."""
+"""The service in the cluster: its clients and its pods."""
 
 from __future__ import annotations
 
 import json
 
 from lib.cluster import Cluster
-from lib.command import Run, execute
+from lib.environment import READY
 from lib.network import answers
 from lib.types import Json
 from lib.wait import wait_for
 
 APP = "--namespace=counter"
-PORT = 8088
-URL = f"http://127.0.0.1:{PORT}/"
-READY = f"{URL}readyz"
 REPLICAS_MIN, REPLICAS_MAX = 2, 4
 OUTSIDE = "counter-try"
 MONITORING = "monitoring"
@@ -134,9 +131,3 @@ def wait_until_idle(cluster: Cluster) -> None:
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
     wait_for("the load to be over", lambda: idle(cluster), 120)
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
-
-
-def playbook(*arguments: str, name: str = "app") -> Run:
-    """Run a playbook, the application's by default, on the scenario's cluster."""
-    environment = ["-e", "platform_environment=molecule", "-e", f"platform_http_port={PORT}"]
-    return execute("ansible-playbook", "-i", "inventories/local", f"playbooks/{name}.yml", *environment, *arguments)

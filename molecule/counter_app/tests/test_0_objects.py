@@ -5,9 +5,10 @@ import urllib.error
 
 import pytest
 from lib.cluster import Cluster
+from lib.environment import URL
 from lib.interface import PUBLIC_PATHS
 from lib.network import count, fetch
-from lib.service import APP, URL, service_pods
+from lib.service import APP, service_pods
 from lib.types import Json
 from lib.wait import wait_for
 

@@ -9,21 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from lib.cluster import Cluster
+from lib.environment import PORT, URL
 from lib.load import Load
 from lib.network import count
 from lib.report import write_figures
-from lib.service import (
-    APP,
-    PORT,
-    REPLICAS_MAX,
-    REPLICAS_MIN,
-    URL,
-    address,
-    as_somebody,
-    name,
-    service_pods,
-    set_replicas,
-)
+from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, address, as_somebody, name, service_pods, set_replicas
 from lib.wait import wait_for
 
 REQUESTS, CLIENTS = 10_000, 8

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, fields
 
 import pytest
 from lib.cluster import Cluster
+from lib.environment import playbook
 from lib.report import report
-from lib.service import APP, REPLICAS_MIN, playbook, service_pods, wait_until_idle
+from lib.service import APP, REPLICAS_MIN, service_pods, wait_until_idle
 
 # How often the autoscaler looks (kube-controller-manager's default), in seconds.
 PERIOD = 15

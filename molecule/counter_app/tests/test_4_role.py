@@ -6,8 +6,9 @@ import base64
 import json
 
 from lib.cluster import Cluster
+from lib.environment import URL, playbook
 from lib.network import count
-from lib.service import APP, URL, playbook, wait_until_idle
+from lib.service import APP, wait_until_idle
 from lib.types import Json
 
 KINDS = "namespaces,deployments,statefulsets,services,hpa,pdb,networkpolicies,configmaps,secrets,persistentvolumeclaims"

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import pytest
 from lib.cluster import Cluster
 from lib.docker import docker
+from lib.environment import PORT, READY, URL
 from lib.load import Load
 from lib.network import answers, count
-from lib.service import APP, PORT, READY, URL, wait_until_idle
+from lib.service import APP, wait_until_idle
 from lib.wait import wait_for
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from lib.cluster import Cluster
 from lib.command import Run
+from lib.environment import READY, URL, playbook
 from lib.network import answers, count
-from lib.service import APP, READY, URL, playbook
+from lib.service import APP
 from lib.wait import wait_for
 
 VALKEY = "statefulset/counter-valkey"

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from lib.cluster import Cluster
 from lib.crowd import Crowd
+from lib.environment import URL
 from lib.network import answers
 from lib.report import write_figures
-from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, URL, name, service_pods, set_replicas, wait_until_idle
+from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, name, service_pods, set_replicas, wait_until_idle
 
 IDLE, SLOW, SECONDS = 6000, 2000, 90
 NODE_PORT = 30080

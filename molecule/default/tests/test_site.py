@@ -1,8 +1,9 @@
 """The whole site as it is when the run ends: it counts, it runs, and the autoscaler has figures."""
 
 from lib.cluster import Cluster
+from lib.environment import URL
 from lib.network import count
-from lib.service import APP, URL, utilization
+from lib.service import APP, utilization
 from lib.wait import wait_for
 
 

@@ -4,6 +4,7 @@ import json
 import stat
 
 import yaml
+from lib import environment
 from lib.cluster import Cluster
 from lib.docker import docker
 from lib.paths import ROOT
@@ -37,7 +38,7 @@ def test_node_says_whose_it_is(cluster: Cluster) -> None:
         for mount in json.loads(docker("inspect", cluster.node))[0]["Mounts"]
         if mount["Destination"] == "/etc/counter-platform"
     ]
-    assert mount["Source"] == "/var/lib/counter-platform/molecule/record"
+    assert mount["Source"] == f"/var/lib/counter-platform/{environment.NAME}/record"
     assert not mount["RW"]
 
 

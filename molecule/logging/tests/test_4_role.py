@@ -9,9 +9,9 @@ from pathlib import Path
 from lib.cluster import Cluster
 from lib.command import Run, execute
 from lib.docker import docker
+from lib.environment import PORT
 from lib.lines import Lines
 from lib.paths import ROOT
-from lib.service import PORT
 
 
 def removal(folder: Path, *arguments: str) -> Run:

@@ -11,11 +11,12 @@ import pytest
 from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS, Panel
 from lib.cluster import Cluster
 from lib.command import execute
+from lib.environment import PORT
 from lib.lines import Lines
 from lib.load import Load
 from lib.paths import ROOT
 from lib.prometheus import MONITORING, Prometheus
-from lib.service import APP, PORT
+from lib.service import APP
 from lib.wait import wait_for
 
 JOBS = {

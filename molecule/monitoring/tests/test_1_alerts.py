@@ -85,7 +85,7 @@ def hook(cluster: Cluster) -> Iterator[Hook]:
         def log_message(self, *_: object) -> None:
             pass
 
-    (network,) = json.loads(docker("network", "inspect", "counter-molecule"))
+    (network,) = json.loads(docker("network", "inspect", cluster.name))
     gateway = next(entry["Gateway"] for entry in network["IPAM"]["Config"] if ":" not in entry["Gateway"])
     with ThreadingHTTPServer((gateway, HOOK_PORT), Receiver) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

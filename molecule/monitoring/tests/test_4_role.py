@@ -6,8 +6,8 @@ import json
 
 from lib.causes import VOLUMES
 from lib.cluster import Cluster
+from lib.environment import playbook
 from lib.prometheus import MONITORING, Prometheus
-from lib.service import playbook
 from lib.types import Json
 
 

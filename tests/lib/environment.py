@@ -1,0 +1,35 @@
+"""The environment that tests of roles talk to: a scenario's own, or the site that `make test` has deployed once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lib.command import Run, execute
+from lib.paths import ROOT
+
+NAME = os.environ.get("COUNTER_TEST_ENVIRONMENT", "molecule")
+PORT = {"local": 8080, "molecule": 8088}[NAME]
+URL = f"http://127.0.0.1:{PORT}/"
+READY = f"{URL}readyz"
+# inventories/local has its own name and port; a scenario borrows the inventory for names and ports of its own.
+OPTIONS = ("-i", "inventories/local") + (
+    () if NAME == "local" else ("-e", f"platform_environment={NAME}", "-e", f"platform_http_port={PORT}")
+)
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Wait for other jobs' playbooks on the environment: two at once refuse each other."""
+    (ROOT / ".state").mkdir(mode=0o700, exist_ok=True)
+    with (ROOT / ".state" / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def playbook(*arguments: str, name: str = "app") -> Run:
+    """Run a playbook, the application's by default, on the environment."""
+    with turn():
+        return execute("ansible-playbook", *OPTIONS, f"playbooks/{name}.yml", *arguments)
