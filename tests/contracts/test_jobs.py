@@ -1,93 +1,115 @@
-"""The jobs of `make test` and `make soak`: every suite of tests is in them, and a failure is named where it is seen."""
+"""The jobs of `make test` and `make soak`: every test is in one, and a failure is named where it is seen."""
 
 from __future__ import annotations
 
+import re
 import shutil
-import sys
-from collections import Counter
+import subprocess
 from pathlib import Path
 
 import pytest
-from lib.machine import engine_answers
+from contracts.project import project_files
+from lib.machine import MachineError, engine_answers
 from lib.paths import ROOT
-from tools import jobs
-from tools.jobs import SUITES, Job, Run, names_of
+from tools.throwaway import check_names
 
-PROGRAM = """
+# As test.mk is written, with jobs of its own.
+GRAPH = """
+ALL := sound broken needing beside command empty
+include tests/jobs/common.mk
+PARALLEL := 2
+BUDGET.sound := 0
+$(foreach name,broken needing beside command empty,$(eval BUDGET.$(name) := 9))
+sound:
+\t$(call job,$(call pytest,-c /dev/null {folder}/test_sound.py))
+broken:
+\t$(call job,$(call pytest,-c /dev/null {folder}/test_broken.py))
+needing: broken
+\t$(call job,true)
+beside: sound $(call after,command)
+\t$(call job,true)
+command:
+\t$(call job,echo out of ideas && false)
+empty:
+\t$(call job,$(call pytest,-c /dev/null {folder}/test_empty.py))
+"""
+PROGRAMS = {
+    "sound": """
 import pytest
 def test_passes(): pass
 @pytest.mark.skip(reason="nothing to try it on")
 def test_is_skipped(): pass
-"""
-BROKEN = "def test_is_broken(): raise AssertionError\n"
+""",
+    "broken": "def test_is_broken(): raise AssertionError\n",
+    "empty": "",
+}
 
 
-@pytest.fixture
-def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Let the jobs of a test leave their reports in a folder of its own."""
-    monkeypatch.setattr(jobs, "REPORTS", tmp_path)
-    return tmp_path
+def run(folder: Path, *jobs: str) -> subprocess.CompletedProcess[str]:
+    """Run jobs of the graph above, and return how that ended."""
+    (folder / "test.mk").write_text(GRAPH.format(folder=folder))
+    for name, program in PROGRAMS.items():
+        (folder / f"test_{name}.py").write_text(program)
+    command = ["make", f"--file={folder}/test.mk", f"REPORTS={folder}", f"JOBS={' '.join(jobs)}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def of(folder: Path, name: str, program: str) -> Job:
-    """Return a job with a program of tests."""
-    file = folder / f"test_{name}.py"
-    file.write_text(program)
-    report = folder / f"{name}.xml"
-    return Job("some", name, ((sys.executable, "-m", "pytest", "-c/dev/null", f"--junitxml={report}", str(file)),))
-
-
-def last_lines(run: Run, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """Return what the report of a run prints."""
-    capsys.readouterr()
-    run.report(1)
-    return capsys.readouterr().out.splitlines()
-
-
-def test_run_that_passes(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = Run(soak=False)
-    run.go([[[of(reports, "sound", PROGRAM)]]])
-    lines = last_lines(run, capsys)
-    assert lines[-1] == "======== 1 passed, 1 skipped in 1.00s ========"
-    (row,) = [line.split() for line in lines if line.startswith("some")]
-    assert row == ["some", "sound", f"{run.done[0].seconds:.0f}", "1", "0", "1"]
-    assert "skipped (1): nothing to try it on" in lines
-    assert any("test_passes" in line for line in lines[lines.index("slowest tests") :])
-
-
-def test_failure_is_named_in_the_last_lines_and_ends_the_run(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = Run(soak=False)
-    run.go([[[of(reports, "broken", BROKEN), of(reports, "after", PROGRAM)]], [[of(reports, "later", PROGRAM)]]])
-    lines = last_lines(run, capsys)
-    assert lines[-2:] == [
-        "FAILED some/broken: test_broken::test_is_broken",
-        "======== 1 failed in 1.00s ========",
+def test_each_failure_is_named_in_the_last_lines_and_stops_nothing_else(tmp_path: Path) -> None:
+    done = run(tmp_path, "sound", "broken", "needing", "command", "empty")
+    assert done.returncode != 0
+    lines = done.stdout.splitlines()
+    assert lines[-6:-1] == [
+        "FAILED broken: test_broken::test_is_broken",
+        "FAILED needing: not run: a job that it needs has failed",
+        "FAILED command: status 1; see the end of its log above",
+        "FAILED empty: status 5; see the end of its log above",
+        "",
     ]
-    assert [done.job.name for done in run.done] == ["broken"]
+    assert re.fullmatch(r"======== 1 passed, 4 failed, 1 skipped in [0-9.]+s ========", lines[-1])
+    assert "out of ideas" in lines
+    (row,) = [line.split(maxsplit=7) for line in lines if line.startswith("sound ")]
+    assert row[4:] == ["1", "0", "1", "over its budget"]
+    assert lines[lines.index("skipped (1): nothing to try it on") + 1] == "  test_is_skipped"
+    assert any("sound: test_passes" in line for line in lines[lines.index("slowest tests") :])
 
 
-def test_command_that_fails_without_a_test_counts_as_a_failure(
-    reports: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = Run(soak=False)
-    run.go([[[Job("some", "command", (("false",),))]]])
-    lines = last_lines(run, capsys)
-    assert lines[-2].startswith("FAILED some/command: status 1")
-    assert "1 failed" in lines[-1]
+def test_job_comes_after_one_that_failed_where_it_does_not_need_it(tmp_path: Path) -> None:
+    done = run(tmp_path, "beside")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1].startswith("======== no tests ran")
 
 
-def test_run_without_a_test_says_so(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = Run(soak=False)
-    run.go([[[of(reports, "empty", "")]]])
-    assert run.done[0].status == 5
-    assert "1 failed" in last_lines(run, capsys)[-1]
+def commands(suite: str) -> str:
+    """Return what all jobs of a suite would run."""
+    listing = ["make", "--dry-run", f"--file=tests/jobs/{suite}.mk"]
+    jobs = subprocess.run([*listing[:1], *listing[2:], "names"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return subprocess.run([*listing, *jobs.stdout.split()], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def test_every_scenario_is_a_job() -> None:
-    scenarios = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
-    roles = {path.name for path in (ROOT / "roles").iterdir()}
-    assert scenarios & roles <= set(names_of(SUITES["test"])), "each role is tested by `make test`"
-    assert scenarios <= set(names_of(SUITES["test"])) | set(names_of(SUITES["soak"]))
+def test_every_file_of_tests_is_in_a_job() -> None:
+    words = set(re.split(r"[\s']+", "".join(map(commands, ("test", "soak")))))
+    scenarios = {f"molecule/{name}" for name in re.findall(r"--scenario-name (\w+)", commands("soak"))}
+    places = words | scenarios | {"app/tests"}
+    files = [path.relative_to(ROOT) for path in project_files("test_*.py")]
+    left_out = [str(path) for path in files if not places & {str(path), *map(str, path.parents)}]
+    assert not left_out, f"in no job of tests/jobs: {left_out}"
+    alone = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "molecule").glob("*/molecule.yml")}
+    assert alone == scenarios, "each scenario is a job of `make soak`"
+
+
+def test_every_job_has_a_budget() -> None:
+    for suite in ("test", "soak"):
+        text = (ROOT / f"tests/jobs/{suite}.mk").read_text()
+        names = subprocess.run(
+            ["make", f"--file=tests/jobs/{suite}.mk", "names"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert set(names.stdout.split()) == set(re.findall(r"^BUDGET\.(\w+) := ", text, re.M)), suite
+
+
+def test_unknown_job_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(MachineError, match="make test has no job lnit; it has bare, lint"):
+        check_names("test", ["lint", "lnit"])
+    check_names("soak", ["roles"])
 
 
 @pytest.mark.skipif(not shutil.which("docker"), reason="no docker client here")
@@ -95,35 +117,3 @@ def test_client_without_a_daemon_is_no_engine(monkeypatch: pytest.MonkeyPatch, t
     """As on a machine that was started again and has no systemd: the run starts the engine, it does not give up."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     assert not engine_answers()
-
-
-@pytest.mark.parametrize(
-    ("chosen", "names"),
-    [
-        ("lint", ["lint"]),
-        ("bare lint", ["bare", "lint"]),
-        ("offline_images site", ["engine", "site", "offline_images"]),
-        ("unit bare", ["bare", "engine", "unit"]),
-    ],
-)
-def test_chosen_jobs_find_an_engine(chosen: str, names: list[str]) -> None:
-    """Two lanes that both began with installing one met in apt."""
-    assert names_of(jobs.parse(["test", *chosen.split()])[1]) == names
-
-
-@pytest.mark.parametrize("suite", SUITES)
-def test_no_job_runs_twice(suite: str) -> None:
-    assert not [name for name, times in Counter(names_of(SUITES[suite])).items() if times > 1]
-
-
-def test_every_folder_of_tests_belongs_to_a_job() -> None:
-    """Folders outside of scenarios, whose job runs all that is in them."""
-    commands = " ".join(
-        word for step in SUITES["test"] for lane in step for job in lane for command in job.commands for word in command
-    )
-    for folder in ("tests/contracts", "tests/iac", "tests/site", jobs.UNITS, "--directory=app"):
-        assert folder in commands
-    known = {ROOT / "tests" / name for name in ("contracts", "iac", "site")} | {ROOT / jobs.UNITS, ROOT / "app/tests"}
-    for file in ROOT.rglob("test_*.py"):
-        if not {".venv", ".state"} & set(file.relative_to(ROOT).parts) and "molecule" not in file.parts:
-            assert file.parent in known, f"{file} is in no job"

@@ -23,3 +23,8 @@ def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
 def containers() -> set[str]:
     """Return the names of all containers, stopped ones too."""
     return set(docker("ps", "--all", "--format={{.Names}}").split())
+
+
+def running(container: str) -> bool:
+    """Return whether a container of that name runs."""
+    return container in docker("ps", "--format={{.Names}}").split()

@@ -14,10 +14,10 @@ NAME = os.environ.get("COUNTER_TEST_ENVIRONMENT", "molecule")
 PORT = {"local": 8080, "molecule": 8088}[NAME]
 URL = f"http://127.0.0.1:{PORT}/"
 READY = f"{URL}readyz"
-# inventories/local has its own name and port; a scenario borrows the inventory for names and ports of its own.
-OPTIONS = ("-i", "inventories/local") + (
-    () if NAME == "local" else ("-e", f"platform_environment={NAME}", "-e", f"platform_http_port={PORT}")
-)
+# A scenario's inventory is gone when its tests run a playbook: they take the one of `local` with a scenario's values.
+_SETTINGS = "@molecule/shared/inventory/group_vars/all/settings.yml"
+_SCENARIO = ("-e", _SETTINGS, "-e", f"platform_environment={NAME}", "-e", f"platform_http_port={PORT}")
+OPTIONS = ("-i", "inventories/local", *(() if NAME == "local" else _SCENARIO))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -209,12 +210,23 @@ class Machine:
 def make_image(suite: str) -> None:
     """Make the image of bare machines of a Debian release; install the container engine where there is none.
 
+    An image that was made by the same files is not made again.
+
     Raises :class:`MachineError` when that fails; the output of the play is on standard error then.
     """
+    play, packages = "molecule/shared/machine_images.yml", "roles/platform/defaults/main/images.yml"
+    content = b"".join((ROOT / file).read_bytes() for file in (play, packages, "molecule/shared/machine.Dockerfile"))
+    image = f"counter-platform/machine:{suite}"
+    made = f"{image}-{hashlib.sha256(content).hexdigest()[:12]}"
+    there = engine("image", "inspect", "--format={{.Id}}", image, made, check=False).split()
+    if len(there) == 2 and there[0] == there[1]:
+        return
     # In an environment of its own: whoever runs this may be at work on another.
     values = json.dumps({"machine_suites": [suite], "platform_environment": "machines"})
-    play = ["ansible-playbook", "molecule/shared/machine_images.yml", "-e", values]
-    done = subprocess.run(play, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["ansible-playbook", play, "-e", values], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
         raise MachineError("the image of the test machine could not be made; see above")
+    engine("tag", image, made)

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-from lib.command import execute
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -14,17 +13,3 @@ def pytest_configure(config: pytest.Config) -> None:
             "machine of its own for it",
             returncode=2,
         )
-
-
-@pytest.fixture(scope="session")
-def engine() -> None:
-    """A container engine, also where the tests of the bare machine have not installed one."""
-    run = execute("ansible-playbook", "playbooks/engine.yml")
-    assert run.status == 0, run.output
-
-
-@pytest.fixture(scope="session")
-def live() -> None:
-    """A live environment `local`, also where a test of a later file is run alone."""
-    run = execute("make", "up")
-    assert run.status == 0, run.output

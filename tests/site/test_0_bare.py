@@ -1,4 +1,4 @@
-"""A machine that has nothing but the prerequisites: what runs there before anything is installed, and the engine."""
+"""A machine that has nothing but the prerequisites: what runs there before anything is installed."""
 
 import json
 import shutil
@@ -24,6 +24,7 @@ def test_check_mode_before_the_first_run() -> None:
     assert not (ROOT / ".state" / "local").exists()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["mirror", "bundle"])
 def test_check_mode_of_what_hands_on_where_nothing_is_made_yet(tmp_path: Path, name: str) -> None:
     cache, bundle = tmp_path / "cache", tmp_path / "counter-platform.bundle"
@@ -35,7 +36,6 @@ def test_check_mode_of_what_hands_on_where_nothing_is_made_yet(tmp_path: Path, n
     assert run.recap("changed") > 0, run.output
     assert not list(cache.glob("artifacts/*"))
     assert not bundle.exists()
-    assert not (ROOT / ".state" / "local").exists()
 
 
 def test_down_with_nothing_there_changes_nothing() -> None:
@@ -52,13 +52,3 @@ def test_user_who_cannot_become_root_is_told() -> None:
     assert "somebody cannot become root here" in run.message()
     assert "ARGS=--ask-become-pass" in run.message()
     assert run.recap("changed") == 0
-
-
-def test_playbook_of_the_engine_installs_one_once() -> None:
-    first = execute("ansible-playbook", "playbooks/engine.yml")
-    assert first.status == 0, first.output
-    assert first.recap("changed") > 0
-    versions = subprocess.run(["docker", "version", "--format={{json .}}"], capture_output=True, text=True, check=True)
-    assert json.loads(versions.stdout)["Server"]["Version"]
-    again = execute("ansible-playbook", "playbooks/engine.yml")
-    assert again.recap("changed") == 0, again.output

@@ -28,27 +28,17 @@ def refused(*arguments: str, environment: dict[str, str] | None = None) -> Run:
     return run
 
 
-def test_unknown_image_source() -> None:
-    message = refused("-e", "image_source=guess").message()
-    assert "image_source" in message
-    assert "auto, pull, build" in message
-
-
 def test_pull_without_a_lock_file() -> None:
     message = refused("-e", "image_source=pull").message()
     assert "playbooks/mirror.yml fills the registry and writes the file" in message
 
 
-def test_disk_too_small() -> None:
-    message = refused("-e", "offline_images_disk_gib=1000000").message()
-    assert "GiB free and 1000000 are needed" in message
-    assert "COUNTER_PLATFORM_CACHE" in message
-
-
 def test_disk_too_small_for_a_cache_that_is_not_there_yet() -> None:
     # A container's shared memory is 64 MiB.
     folder = Path("/dev/shm") / "not" / "yet"  # noqa: S108 (nothing is written)
-    assert f"{folder} has 0 GiB free" in refused("-e", f"platform_cache_dir={folder}").message()
+    message = refused("-e", f"platform_cache_dir={folder}").message()
+    assert f"{folder} has 0 GiB free" in message
+    assert "COUNTER_PLATFORM_CACHE" in message
 
 
 def test_host_port_in_use() -> None:
@@ -58,23 +48,13 @@ def test_host_port_in_use() -> None:
     assert "platform_http_port" in message
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "remedy"),
-    [
-        ("counter_app_cpu_request", "500m", "more than nothing and not more than the limit"),
-        ("counter_image_python", "three", "such as 3.11 for bookworm"),
-        ("counter_app_replica_max", "3", "Use counter_app_replicas_max, or remove it"),
-        ("platform_http_address", "0.0.0.0", "as in 127.0.0.1"),  # noqa: S104
-        ("kubernetes_version", "1.35", "`make bump WHAT=kubernetes TO=vX.Y.Z` changes both"),
-    ],
-)
-def test_value_that_a_role_cannot_use(variable: str, value: str, remedy: str) -> None:
-    message = refused("-e", f"{variable}={value}").message()
-    assert variable in message
-    assert remedy in message
+def test_value_that_a_role_cannot_use() -> None:
+    message = refused("-e", "counter_app_cpu_request=500m").message()
+    assert "counter_app_cpu_request" in message
+    assert "more than nothing and not more than the limit" in message
 
 
-def test_cluster_of_that_name_that_somebody_else_made(engine: None) -> None:
+def test_cluster_of_that_name_that_somebody_else_made() -> None:
     name = "counter-refused-control-plane"
     with subprocess.Popen(["tar", "--create", "--files-from=/dev/null"], stdout=subprocess.PIPE) as empty:
         subprocess.run(["docker", "import", "-", "counter-refused:latest"], stdin=empty.stdout, check=True)
@@ -91,7 +71,7 @@ def test_cluster_of_that_name_that_somebody_else_made(engine: None) -> None:
 
 
 @pytest.fixture
-def unable_daemon(engine: None) -> Iterator[str]:
+def unable_daemon() -> Iterator[str]:
     """A real daemon that cannot run privileged containers, because it maps root to somebody else."""
     # Not below pytest's own folder, which nobody but root may enter.
     folder = Path(tempfile.mkdtemp(prefix="counter-daemon-", dir="/var/tmp"))  # mkdtemp makes the name

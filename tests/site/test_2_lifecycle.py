@@ -1,64 +1,29 @@
-"""`make up` as a person uses it, and what becomes of runs that were killed; `local` stands at the end."""
+"""What becomes of an environment when runs are killed, things fail and time passes; `local` stands at the end."""
 
-import contextlib
 import json
-import os
 import shutil
-import signal
 import socket
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from lib.cluster import Cluster
 from lib.command import execute, run
-from lib.docker import docker
+from lib.docker import docker, running
+from lib.killed import killed
 from lib.machine import copy_project
 from lib.network import answers, count
 from lib.paths import CACHE, ROOT
-from lib.service import utilization
 from lib.wait import wait_for
 
+pytestmark = pytest.mark.soak
 URL = "http://127.0.0.1:8080/"
 RECORD = Path("/var/lib/counter-platform/local/record/record.json")
-# What the environment begins with; an upgrade gives it the usual one.
-FIRST_PORT = 8095
-FIRST_URL = f"http://127.0.0.1:{FIRST_PORT}/"
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the ids of all processes below ``pid``."""
-    children = [int(line) for line in run("pgrep", "--parent", str(pid), check=False).stdout.split()]
-    return [*children, *(grandchild for child in children for grandchild in descendants(child))]
-
-
-def running(container: str) -> bool:
-    """Return whether a container of that name runs."""
-    return container in docker("ps", "--format", "{{.Names}}").split()
-
-
-def killed(*command: str, when: str, condition: Callable[[], bool], after: float = 2, cwd: Path = ROOT) -> None:
-    """Start a command and kill all of it ``after`` so many seconds from the moment when ``condition`` is true."""
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            command, cwd=cwd, start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
-        )
-        try:
-            # With an empty cache everything is built before there is a node.
-            wait_for(when, condition, 1800, every=0.2)
-            time.sleep(after)
-            said.seek(0)
-            assert process.poll() is None, f"{when}: the run ended before it could be killed:\n{said.read().decode()}"
-        finally:
-            # Modules run in sessions of their own; a machine that loses power ends them too.
-            for victim in [*descendants(process.pid), process.pid]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(victim, signal.SIGKILL)
-            process.wait()
+# A change of the host port takes other nodes.
+OTHER_PORT = 8095
+OTHER_URL = f"http://127.0.0.1:{OTHER_PORT}/"
 
 
 def test_killed_while_it_compiles_and_started_again() -> None:
@@ -89,7 +54,6 @@ def other_node(tmp_path: Path) -> Iterator[Path]:
         shutil.rmtree(path)
 
 
-@pytest.mark.soak
 def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> None:
     images = CACHE / "artifacts" / "counter-platform_node"
     before = set(images.glob("[!.]*"))
@@ -103,106 +67,48 @@ def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> 
     assert not list(images.glob(".building-*"))
 
 
-def with_port(target: str, port: int, *, without: str) -> tuple[str, ...]:
-    """Return the command that makes a target with a host port, a change of which takes other nodes."""
-    left_out = "".join(f" -e platform_{part}=false" for part in without.split())
-    return ("make", target, f"ARGS=-e platform_http_port={port}{left_out}")
+def on_other_port(target: str) -> tuple[str, ...]:
+    """Return the command that makes a target with the other host port and without logs."""
+    return ("make", target, f"ARGS=-e platform_http_port={OTHER_PORT} -e platform_logs=false")
 
 
 def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
-    up = with_port("up", FIRST_PORT, without="logs monitoring")
-    killed(*up, when="the node to start", condition=lambda: running("counter-local-control-plane"))
+    assert execute("make", "down").status == 0
+    killed("make", "up", when="the node to start", condition=lambda: running("counter-local-control-plane"))
     assert not json.loads(RECORD.read_text())["current"]
-    run = execute(*up)
+    run = execute("make", "up")
     assert run.status == 0, run.output
-    first = count(FIRST_URL)
-    assert count(FIRST_URL) == first + 1
+    assert [count(URL), count(URL)] == [1, 2]
     (node,) = Cluster("local").get("nodes")["items"]
     assert {"type": "Ready", "status": "True"}.items() <= node["status"]["conditions"][-1].items()
 
 
-def test_every_pod_runs_and_the_autoscaler_has_figures_when_the_run_ends() -> None:
-    cluster = Cluster("local")
-    assert "counter-" in cluster.kubectl("top", "pods", "--namespace=counter")
-    percent = utilization(cluster)
-    assert percent is not None
-    assert percent >= 0
-    wait_for("every pod to run", lambda: not cluster.not_running(), 60)
-
-
 def test_change_that_takes_other_nodes_is_announced_and_not_done_by_the_way() -> None:
-    before, node = count(FIRST_URL), Cluster("local").node
-    check, up = execute("make", "check"), execute("make", "up")
+    before, node = count(URL), Cluster("local").node
+    check, up = execute(*on_other_port("check")), execute(*on_other_port("up"))
     for said in (check, up):
-        assert f"hostPort: {FIRST_PORT} -> 8080" in said.message()
+        assert f"hostPort: 8080 -> {OTHER_PORT}" in said.message()
         assert "make upgrade" in said.message()
     assert check.status == 0, check.output
     assert up.status != 0
     assert up.recap("changed") == 0, up.output
     assert Cluster("local").node == node
-    assert count(FIRST_URL) == before + 1
+    assert count(URL) == before + 1
 
 
 def test_upgrade_that_fails_brings_the_old_nodes_back() -> None:
-    before, node = count(FIRST_URL), Cluster("local").node
-    with socket.create_server(("127.0.0.1", 8080)):
-        run = execute("make", "upgrade")
+    before, node = count(URL), Cluster("local").node
+    with socket.create_server(("127.0.0.1", OTHER_PORT)):
+        run = execute(*on_other_port("upgrade"))
     assert run.status != 0, run.output
     assert "and the old ones run again" in run.message()
     assert "address already in use" in run.message()
     assert Cluster("local").node == node
-    wait_for("an answer", lambda: answers(f"{FIRST_URL}readyz"), 120)
-    assert count(FIRST_URL) == before + 1
-
-
-def test_killed_upgrade_goes_on_and_the_count_with_it() -> None:
-    before, old = count(FIRST_URL), Cluster("local").node
-    new = "counter-local-b-control-plane"
-    assert old != new
-    killed("make", "upgrade", when="the new node to start", condition=lambda: running(new))
-    # Nobody has to ask twice.
-    run = execute("make", "up")
-    assert run.status == 0, run.output
-    assert Cluster("local").node == new
+    wait_for("an answer", lambda: answers(f"{URL}readyz"), 120)
     assert count(URL) == before + 1
 
 
-def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it() -> None:
-    before = Cluster("local").get("hpa", "counter", "--namespace=counter")["spec"]
-    run = execute("make", "check", "ARGS=-e counter_app_replicas_max=7")
-    assert run.status == 0, run.output
-    assert run.recap("changed") == 1, run.output
-    assert run.recap("changed", "logs") == 0, run.output
-    assert Cluster("local").get("hpa", "counter", "--namespace=counter")["spec"] == before
-
-
-def test_lost_state_folder_costs_nothing() -> None:
-    before = count(URL)
-    node, passwords = Cluster("local").node, (ROOT / ".state/local/valkey-password").read_text()
-    # Of this environment alone: scenarios beside it have theirs there too.
-    shutil.rmtree(ROOT / ".state/local")
-    (ROOT / ".state/local.lock").unlink()
-    run = execute("make", "up")
-    assert run.status == 0, run.output
-    assert "was taken over as it is, with its count" in run.message()
-    assert Cluster("local").node == node
-    assert (ROOT / ".state/local/valkey-password").read_text() == passwords
-    assert count(URL) == before + 1
-
-
-def test_second_run_changes_nothing() -> None:
-    run = execute("make", "up")
-    assert run.status == 0, run.output
-    assert run.recap("changed") == 0, run.output
-    assert run.recap("changed", "logs") == 0, run.output
-    # What is as it should be is seen at once: a module for each of the log host's files is half a minute.
-    assert "Compare the objects with the cluster's" in run.output
-    assert "Write the files that differ" not in run.output
-    assert "Copy the program" not in run.output
-
-
-@pytest.mark.soak
-def test_certificates_are_renewed_in_their_last_days(live: None) -> None:
+def test_certificates_are_renewed_in_their_last_days() -> None:
     before = count(URL)
     kubeconfig = ROOT / ".state/local/kubeconfig"
     old, record = kubeconfig.read_text(), json.loads(RECORD.read_text())
@@ -217,8 +123,7 @@ def test_certificates_are_renewed_in_their_last_days(live: None) -> None:
     assert count(URL) == before + 1
 
 
-@pytest.mark.soak
-def test_stopped_node_is_started_again(live: None) -> None:
+def test_stopped_node_is_started_again() -> None:
     before = count(URL)
     docker("stop", Cluster("local").node)
     run = execute("make", "up")
@@ -226,8 +131,7 @@ def test_stopped_node_is_started_again(live: None) -> None:
     assert count(URL) == before + 1
 
 
-@pytest.mark.soak
-def test_count_goes_on_when_the_machines_docker_was_restarted(live: None) -> None:
+def test_count_goes_on_when_the_machines_docker_was_restarted() -> None:
     before = count(URL)
     run("systemctl", "restart", "docker")
     wait_for("the service, without a run", lambda: answers(f"{URL}readyz"), 300)
@@ -241,8 +145,7 @@ def test_count_goes_on_when_the_machines_docker_was_restarted(live: None) -> Non
     assert count(URL) == before + 1
 
 
-@pytest.mark.soak
-def test_node_that_docker_gave_another_address_goes_on(live: None) -> None:
+def test_node_that_docker_gave_another_address_goes_on() -> None:
     before, node, stranger = count(URL), Cluster("local").node, "counter-local-stranger"
     # As a version wrote it that did not know of addresses.
     record = json.loads(RECORD.read_text())
@@ -267,8 +170,7 @@ def test_node_that_docker_gave_another_address_goes_on(live: None) -> None:
         docker("rm", "--force", stranger)
 
 
-@pytest.mark.soak
-def test_patched_packages_are_rolled_out_on_the_node_that_is_there(live: None) -> None:
+def test_patched_packages_are_rolled_out_on_the_node_that_is_there() -> None:
     def images() -> dict[str, str]:
         pods = Cluster("local").get("pods", "--namespace=counter")["items"]
         specs = [
@@ -286,22 +188,24 @@ def test_patched_packages_are_rolled_out_on_the_node_that_is_there(live: None) -
     assert count(URL) == before + 1
 
 
-@pytest.mark.soak
-def test_upgrade_killed_at_three_points_loses_no_count(live: None) -> None:
+def test_upgrade_killed_at_three_points_loses_no_count() -> None:
     def ended() -> bool:
         record = json.loads(RECORD.read_text())
         return not record["creating"] and record["current"]["kind"] == new
 
     before, old = count(URL), Cluster("local").node
     new = "counter-local-b" if old == "counter-local-control-plane" else "counter-local"
-    upgrade = with_port("upgrade", FIRST_PORT, without="logs")
+    upgrade = on_other_port("upgrade")
     killed(*upgrade, when="the old node to stop", condition=lambda: not running(old), after=0)
     killed(*upgrade, when="the new node to start", condition=lambda: running(f"{new}-control-plane"))
     killed(*upgrade, when="the new node to be ready", condition=ended, after=0)
-    run = execute(*with_port("up", FIRST_PORT, without="logs"))
+    run = execute(*on_other_port("up"))
     assert run.status == 0, run.output
     assert Cluster("local").node == f"{new}-control-plane"
     assert not docker("ps", "--all", "--quiet", f"--filter=name=^{old}$")
-    assert count(FIRST_URL) == before + 1
-    again = execute(*with_port("up", FIRST_PORT, without="logs"))
+    assert count(OTHER_URL) == before + 1
+    again = execute(*on_other_port("up"))
     assert again.recap("changed") == 0, again.output
+    back = execute("make", "upgrade")
+    assert back.status == 0, back.output
+    assert count(URL) == before + 2

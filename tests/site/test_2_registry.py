@@ -29,7 +29,7 @@ def images_of(cluster: Cluster) -> dict[str, str]:
 
 
 @pytest.mark.soak
-def test_environment_from_a_registry_and_no_compiler(live: None, tmp_path: Path) -> None:
+def test_environment_from_a_registry_and_no_compiler(tmp_path: Path) -> None:
     cache, lock = tmp_path / "cache", tmp_path / "images.lock.yml"
     (tmp_path / "registry").mkdir()
     install()

@@ -4,7 +4,7 @@ import pytest
 from lib.cluster import Cluster
 from lib.command import Run, execute
 from lib.docker import containers, docker
-from lib.machine import OWNER_LABEL, make_image
+from lib.machine import OWNER_LABEL, MachineError, make_image
 from lib.network import count
 from tools.throwaway import machine
 
@@ -18,7 +18,7 @@ def prove(*chosen: str) -> Run:
 
 
 @pytest.mark.soak
-def test_live_environment_goes_on_and_leftovers_go(live: None) -> None:
+def test_live_environment_goes_on_and_leftovers_go() -> None:
     number = [count(URL) for _ in range(10)][-1]
     # What a killed run leaves behind, and what one of another clone has.
     ours, others = machine(), "counter-test-elsewhere"
@@ -37,15 +37,12 @@ def test_live_environment_goes_on_and_leftovers_go(live: None) -> None:
     assert count(URL) == number + 1
 
 
-def test_name_that_is_taken_is_reported_before_anything_starts(engine: None) -> None:
-    name = machine().name
-    make_image("bookworm")
-    docker("run", "--detach", "--entrypoint=sleep", f"--name={name}", IMAGE, "600")
+def test_container_of_somebody_else_is_refused_and_left_alone() -> None:
+    ours = machine()
+    docker("create", f"--name={ours.name}", docker("inspect", "--format={{.Image}}", "counter-local-logs"))
     try:
-        run = prove("nothing")
-        assert run.status != 0
-        assert f"There is a container {name} that was not made from here" in run.message()
-        assert run.seconds < 20
-        assert docker("inspect", "--format={{.State.Running}}", name) == "true", "it was not left alone"
+        with pytest.raises(MachineError, match=f"a container {ours.name} that was not made from here"):
+            ours.start("bookworm", [])
+        assert ours.is_there(), "it was not left alone"
     finally:
-        docker("rm", "--force", name)
+        docker("rm", ours.name)

@@ -13,7 +13,7 @@ from lib.wait import wait_for
 URL = "http://127.0.0.1:8080/"
 
 
-def test_request_is_found_on_the_log_host_within_ten_seconds(live: None) -> None:
+def test_request_is_found_on_the_log_host_within_ten_seconds() -> None:
     request_id = uuid.uuid4().hex
     with urlopen(Request(URL, headers={"X-Request-ID": request_id}), timeout=10) as answer:
         pod = json.load(answer)["pod"]
@@ -29,7 +29,7 @@ def test_request_is_found_on_the_log_host_within_ten_seconds(live: None) -> None
 
 
 @pytest.mark.soak
-def test_without_logs_the_collector_goes_and_the_log_host_stays(live: None) -> None:
+def test_without_logs_the_collector_goes_and_the_log_host_stays() -> None:
     run = execute("make", "up", "ARGS=-e platform_logs=false")
     assert run.status == 0, run.output
     cluster = Cluster("local")

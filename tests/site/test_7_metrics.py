@@ -11,7 +11,7 @@ from lib.wait import wait_for
 LINKS = ("http://127.0.0.1:9093/", "http://127.0.0.1:9090/api/v1/query?query=up")
 
 
-def test_links_answer_until_it_is_interrupted(live: None) -> None:
+def test_links_answer_until_it_is_interrupted() -> None:
     with until_interrupted("make", "dashboards") as said:
         for link in LINKS:
             wait_for(link, partial(answers, link), 30)
@@ -20,7 +20,7 @@ def test_links_answer_until_it_is_interrupted(live: None) -> None:
     assert not any(map(answers, LINKS))
 
 
-def test_port_that_somebody_else_has_is_named(live: None) -> None:
+def test_port_that_somebody_else_has_is_named() -> None:
     with socket.create_server(("127.0.0.1", 9093)):
         run = execute("make", "dashboards", timeout=60)
     assert run.status != 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ from lib.machine import REPORTS as MACHINE_REPORTS
 from lib.paths import CACHE, ROOT
 from lib.terraform import mounts
 
-from tools import jobs
+from tools.summary import RECORD
 
 REPORTS = ROOT / ".state" / "test"
 DISK_GIB = 20
@@ -48,7 +49,32 @@ def ended(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def prove(arguments: list[str]) -> int:
+def run_of(suite: str, names: list[str]) -> list[str]:
+    """Return the command that runs jobs of a suite, or all where none is named."""
+    return [
+        "make",
+        "--no-print-directory",
+        f"--file=tests/jobs/{suite}.mk",
+        *([f"JOBS='{' '.join(names)}'"] if names else []),
+    ]
+
+
+def check_names(suite: str, names: list[str]) -> None:
+    """Raise :class:`MachineError` where a suite has no job of a name."""
+    listing = ["make", "--no-print-directory", f"--file=tests/jobs/{suite}.mk", "names"]
+    known = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    if unknown := sorted(set(names) - {*known, "roles"}):
+        raise MachineError(f"make {suite} has no job {', '.join(unknown)}; it has {', '.join(known)}")
+
+
+def keep_record() -> None:
+    """Write what a soak has left into the record in the tree, beside what other jobs have there."""
+    if (left := REPORTS / "soak.json").exists():
+        kept = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+        RECORD.write_text(json.dumps(kept | json.loads(left.read_text()), indent=2, sort_keys=True) + "\n")
+
+
+def prove(suite: str, names: list[str]) -> int:
     """Run the jobs in a machine and return their status; the machine is gone afterwards.
 
     Raises :class:`MachineError` when there is no machine to run them in.
@@ -63,12 +89,13 @@ def prove(arguments: list[str]) -> int:
         archive = os.environ.get("LOG_STORE_ARCHIVE")
         bare.start("bookworm", [*mounts(), *([Path(archive)] if archive else [])])
         passed_on = {key: os.environ[key] for key in ("CI", "LOG_STORE_ARCHIVE", "PYTEST_ADDOPTS") if key in os.environ}
-        inside = f"make --no-print-directory venv && cd tests && exec python -m tools.jobs {' '.join(arguments)}"
+        inside = f"UV_LINK_MODE=symlink make --no-print-directory venv && exec {' '.join(run_of(suite, names))}"
         path = f"{PROJECT}/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         status = subprocess.run(
             bare.command("sh", "-c", inside, environment={"PATH": path, "HOME": "/root", **passed_on}), check=False
         ).returncode
         bare.copy_out(MACHINE_REPORTS, REPORTS)
+        keep_record()
     finally:
         bare.give_back_cache()
         bare.remove()
@@ -77,7 +104,7 @@ def prove(arguments: list[str]) -> int:
 
 def main(arguments: list[str]) -> int:
     """Prove; return the exit status."""
-    jobs.parse(arguments)
+    suite, *names = arguments
     signal.signal(signal.SIGTERM, ended)
     (ROOT / ".state").mkdir(mode=0o700, exist_ok=True)
     with Path(ROOT / ".state" / "test.lock").open("w") as lock:
@@ -87,7 +114,8 @@ def main(arguments: list[str]) -> int:
             print(f"Another run of the tests of {ROOT} is under way: wait for it, or end it.", file=sys.stderr)
             return 1
         try:
-            return prove(arguments)
+            check_names(suite, names)
+            return prove(suite, names)
         except MachineError as error:
             print(error, file=sys.stderr)
             return 1

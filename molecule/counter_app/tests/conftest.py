@@ -1,5 +1,7 @@
 """Pods that talk to the service, each as somebody else."""
 
+import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,4 +22,23 @@ def others(cluster: Cluster) -> Iterator[None]:
         cluster.kubectl("wait", f"pod/{about['name']}", f"--namespace={about['namespace']}", "--for=condition=Ready")
     yield
     cluster.kubectl("delete", "pod", "neighbour", APP, "--now")
-    cluster.kubectl("delete", "namespace", OUTSIDE, MONITORING, "--wait=false")
+    cluster.kubectl("delete", "pod", "prometheus", f"--namespace={MONITORING}", "--now")
+    # The monitoring's namespace may be in use.
+    cluster.kubectl("delete", "namespace", OUTSIDE, "--wait=false")
+
+
+@pytest.fixture
+def warnings(cluster: Cluster) -> Iterator[None]:
+    """Print what the service and the proxy complained of; pytest shows it when the test fails."""
+    # What earlier builds wrote goes to the disk first: every increment waits for the same disk.
+    os.sync()
+    started = time.time()
+    yield
+    since = f"--since={time.time() - started:.0f}s"
+    # A pod that is just being made has no logs, which is no failure of the test.
+    logs = cluster.kubectl(
+        "logs", APP, "--selector=app.kubernetes.io/name=counter", "--all-containers", "--prefix", "--tail=-1", since,
+        check=False,
+    )  # fmt: skip
+    for line in [line for line in logs.splitlines() if '"level": "info"' not in line][:40]:
+        print(line)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from lib.cluster import Cluster
 from lib.policies import Table, wanted
-from lib.service import APP, OTHERS, TRY, address, as_somebody, name, service_pods, wait_until_idle
+from lib.service import APP, MONITORING, OTHERS, TRY, address, as_somebody, name, service_pods, wait_until_idle
 from lib.types import Json
 from lib.wait import wait_for
 
@@ -77,6 +77,9 @@ class Policies:
         """Fail unless policies are enforced and every cell is as it should be."""
         self.check_probe()
         table, observed = wanted("Network policies"), self.observed()
+        # Where the monitoring is, its own policies let Prometheus reach what it reads and nothing else.
+        if self.cluster.get("networkpolicies", f"--namespace={MONITORING}")["items"]:
+            table["prometheus"]["elsewhere"] = False
         wrong = [
             f"{who} -> {to} is {'open' if observed[who][to] else 'closed'}"
             for who, row in table.items()
@@ -150,6 +153,7 @@ def without(cluster: Cluster, policy: str) -> Iterator[None]:
         cluster.apply(restorable(found), manager="counter-platform")
 
 
+@pytest.mark.soak
 def test_removed_label_is_found(policies: Policies) -> None:
     label = ["label", "pod", "client", f"--namespace={OTHERS['client'][0]}"]
     policies.cluster.kubectl(*label, "counter-platform/client-")
@@ -160,6 +164,7 @@ def test_removed_label_is_found(policies: Policies) -> None:
     policies.is_sound_again()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("policy", "said"),
     [("clients-to-proxy", "client -> proxy 9000 is closed"), ("default-deny", "Valkey -> elsewhere is open")],
@@ -170,6 +175,7 @@ def test_removed_policy_is_found(policies: Policies, policy: str, said: str) -> 
     policies.is_sound_again()
 
 
+@pytest.mark.soak
 def test_agent_that_is_down_is_found(policies: Policies) -> None:
     with policies.cluster.without_policy_agent():
         policies.finds_fault("the policy probe reports no enforcement")

@@ -6,13 +6,11 @@ import csv
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 
 import pytest
 from lib.cluster import Cluster
-from lib.environment import playbook
 from lib.report import report
 from lib.service import APP, REPLICAS_MIN, service_pods, wait_until_idle
 
@@ -88,40 +86,29 @@ def check_scales_up(watch: Watch) -> Moment:
     return grown
 
 
-@contextmanager
-def window_of(seconds: int) -> Iterator[None]:
-    """Let the autoscaler keep pods for so long after they were needed, and put the role's own window back."""
-    done = playbook("-e", f"counter_app_scale_down_seconds={seconds}")
-    assert done.status == 0, done.output
-    try:
-        yield
-    finally:
-        playbook()
-
-
-@pytest.mark.parametrize(("window", "busy"), [(30, 65), pytest.param(60, 75, marks=pytest.mark.soak)])
-def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster, window: int, busy: int) -> None:
+def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster) -> None:
     wait_until_idle(cluster)
-    with window_of(window):
-        watch = Watch(cluster, busy)
-        try:
-            check_scales_up(watch)
-            rested = watch.until(lambda moment: not moment.busy, 90)
-            assert rested
-            most = max(moment.desired for moment in watch.moments)
-            first = next(moment for moment in watch.moments if moment.desired == most)
-            held = [moment.desired for moment in watch.moments if moment.seconds >= first.seconds]
-            assert set(held) == {most}, f"it did not hold {most} pods under load: {held}"
+    behavior = cluster.get("hpa", "counter", APP)["spec"]["behavior"]
+    window = behavior["scaleDown"]["stabilizationWindowSeconds"]
+    watch = Watch(cluster, busy_seconds=65)
+    try:
+        check_scales_up(watch)
+        rested = watch.until(lambda moment: not moment.busy, 90)
+        assert rested
+        most = max(moment.desired for moment in watch.moments)
+        first = next(moment for moment in watch.moments if moment.desired == most)
+        held = [moment.desired for moment in watch.moments if moment.seconds >= first.seconds]
+        assert set(held) == {most}, f"it did not hold {most} pods under load: {held}"
 
-            gone = watch.until(lambda moment: moment.desired == moment.ready == REPLICAS_MIN, window + 120)
-            assert gone, f"still too many pods: {watch.moments[-1]}"
-            fewer = next(m for m in watch.moments if m.seconds > first.seconds and m.desired < most)
-            # What it shows is up to one period older than the decision that it was for.
-            last_high = [m for m in watch.moments if (m.percent or 0) > 50 and m.seconds < fewer.seconds][-1]
-            assert fewer.seconds - last_high.seconds > window - PERIOD - 2, "pods went before their window was over"
-        finally:
-            watch.end()
-            watch.write("autoscaler.csv")
+        gone = watch.until(lambda moment: moment.desired == moment.ready == REPLICAS_MIN, window + 120)
+        assert gone, f"still too many pods: {watch.moments[-1]}"
+        fewer = next(m for m in watch.moments if m.seconds > first.seconds and m.desired < most)
+        # What it shows is up to one period older than the decision that it was for.
+        last_high = [m for m in watch.moments if (m.percent or 0) > 50 and m.seconds < fewer.seconds][-1]
+        assert fewer.seconds - last_high.seconds > window - PERIOD - 2, "pods went before their window was over"
+    finally:
+        watch.end()
+        watch.write("autoscaler.csv")
 
 
 @pytest.mark.soak

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from lib.cluster import Cluster
 from lib.command import Run
 from lib.environment import READY, URL, playbook
@@ -64,6 +65,7 @@ def test_backup_overwrites_nothing(tmp_path: Path) -> None:
     assert file.read_text() == "somebody's"
 
 
+@pytest.mark.soak
 def test_restore_of_something_else_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "count.json"
     for content in ("", "[]", '{"count": "many"}', "not JSON"):

@@ -1,4 +1,4 @@
-"""The count goes on where it was, when Valkey's pod or the whole node is killed."""
+"""Count and figures go on where they were, when Valkey's pod or the whole node is killed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lib.docker import docker
 from lib.environment import PORT, READY, URL
 from lib.load import Load
 from lib.network import answers, count
+from lib.prometheus import MONITORING, Prometheus
 from lib.service import APP, wait_until_idle
 from lib.wait import wait_for
 
@@ -42,18 +43,33 @@ def restart_node(cluster: Cluster) -> None:
     docker("restart", "--time=0", cluster.node)
 
 
+def delete_valkey_and_restart_node(cluster: Cluster) -> None:
+    """Delete Valkey's pod by force; when the service answers again, restart the node."""
+    delete_valkey_by_force(cluster)
+    wait_for("an answer", lambda: answers(READY), 120)
+    time.sleep(3)
+    restart_node(cluster)
+
+
+def oldest_figure(cluster: Cluster) -> float | None:
+    """Return the time of the oldest figure that Prometheus has; None where the environment has no monitoring."""
+    if not cluster.get("statefulsets", MONITORING)["items"]:
+        return None
+    cluster.kubectl("rollout", "status", "statefulset/prometheus", MONITORING, "--timeout=120s", timeout=130)
+    return Prometheus(cluster).value("min_over_time(timestamp(up{job='prometheus'})[1h:15s])")
+
+
 @pytest.mark.parametrize(
     "kill",
     [
-        kill_valkey,
-        delete_valkey_by_force,
-        pytest.param(delete_valkey_five_times, marks=pytest.mark.soak),
-        restart_node,
+        delete_valkey_and_restart_node,
+        *(pytest.param(kill, marks=pytest.mark.soak) for kill in (kill_valkey, delete_valkey_five_times)),
     ],
     ids=lambda kill: kill.__name__,
 )
 def test_count_goes_on_where_it_was(cluster: Cluster, kill: Callable[[Cluster], None]) -> None:
     wait_until_idle(cluster)
+    oldest = oldest_figure(cluster)
     with Load(PORT, clients=4).running() as load:
         time.sleep(3)
         acknowledged = max(load.values)
@@ -70,3 +86,4 @@ def test_count_goes_on_where_it_was(cluster: Cluster, kill: Callable[[Cluster], 
     wait_until_idle(cluster)
     left_out += count(URL) - max(counts) - 1
     assert 0 <= left_out <= len(load.failures)
+    assert oldest_figure(cluster) == oldest

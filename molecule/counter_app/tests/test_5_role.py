@@ -62,5 +62,3 @@ def test_one_variable_changes_one_object_and_no_output_has_the_password(cluster:
     assert {name for name in before | after if before.get(name) != after.get(name)} == {
         "HorizontalPodAutoscaler counter"
     }
-    assert playbook().recap("changed") == 1
-    assert content(cluster) == before

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,82 +10,10 @@ from lib.cluster import Cluster
 from lib.environment import PORT, URL
 from lib.load import Load
 from lib.network import count
-from lib.report import write_figures
 from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, address, as_somebody, name, service_pods, set_replicas
 from lib.wait import wait_for
 
-REQUESTS, CLIENTS = 10_000, 8
-
-
-@pytest.fixture(autouse=True)
-def warnings(cluster: Cluster) -> Iterator[None]:
-    """Print what the service and the proxy complained of; pytest shows it when the test fails."""
-    # What earlier builds wrote goes to the disk first: every increment waits for the same disk.
-    os.sync()
-    started = time.time()
-    yield
-    since = f"--since={time.time() - started:.0f}s"
-    # A pod that is just being made has no logs, which is no failure of the test.
-    logs = cluster.kubectl(
-        "logs", APP, "--selector=app.kubernetes.io/name=counter", "--all-containers", "--prefix", "--tail=-1", since,
-        check=False,
-    )  # fmt: skip
-    for line in [line for line in logs.splitlines() if '"level": "info"' not in line][:40]:
-        print(line)
-
-
-def test_ten_thousand_requests(cluster: Cluster) -> None:
-    load = Load(PORT, clients=CLIENTS).run(REQUESTS // CLIENTS)
-    load.check_exact()
-    seconds = sorted(load.seconds)
-    assert len(seconds) == REQUESTS
-    assert seconds[-1] < 2, f"the slowest took {seconds[-1]:.1f} s"
-    write_figures(
-        "requests.json",
-        {
-            "requests": REQUESTS,
-            "failed": len(load.failures),
-            "milliseconds": {
-                "p50": round(seconds[REQUESTS // 2] * 1000, 1),
-                "p99": round(seconds[REQUESTS * 99 // 100] * 1000, 1),
-                "slowest": round(seconds[-1] * 1000, 1),
-            },
-        },
-    )
-
-
-# Both ways in turn, over a connection each, so that both meet the same moments of the machine.
-COMPARE = """
-import http.client, json, statistics, time
-ways = {{"through the proxy": 9000, "to the service": 8080}}
-connections = {{way: http.client.HTTPConnection({host!r}, port, timeout=10) for way, port in ways.items()}}
-seconds = {{way: [] for way in ways}}
-for _ in range(1000):
-    for way, connection in connections.items():
-        started = time.perf_counter()
-        connection.request("GET", "/")
-        answer = connection.getresponse()
-        answer.read()
-        seconds[way].append(time.perf_counter() - started)
-        assert answer.status == 200, answer.status
-print(json.dumps({{way: statistics.median(times) * 1000 for way, times in seconds.items()}}))
-"""
-
-
-def test_overhead_of_the_proxy_is_told(cluster: Cluster, others: None) -> None:
-    pod = service_pods(cluster)[0]
-    # Prometheus alone may reach the service itself; for this it is a client too.
-    label = ["label", "pod", "prometheus", "--namespace=monitoring"]
-    cluster.kubectl(*label, "counter-platform/client=true")
-    try:
-        time.sleep(2)  # until the agent knows
-        medians = json.loads(as_somebody(cluster, "prometheus", COMPARE.format(host=address(pod))))
-    finally:
-        cluster.kubectl(*label, "counter-platform/client-")
-    through, direct = medians["through the proxy"], medians["to the service"]
-    assert 0 < direct < through
-    figures = {f"p50 milliseconds {way}": round(median, 2) for way, median in medians.items()}
-    write_figures("proxy.json", {**figures, "ratio": round(through / direct, 2)})
+pytestmark = pytest.mark.usefixtures("warnings")
 
 
 ASK = """
@@ -117,6 +43,7 @@ def slow_pod(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl(*inside, SIGNAL.format(signal="SIGCONT"))
 
 
+@pytest.mark.soak
 def test_slow_service_is_504_and_counts_once(cluster: Cluster, others: None, slow_pod: str) -> None:
     status, seconds = as_somebody(cluster, "client", ASK.format(host=slow_pod)).split()
     assert status == "504"
@@ -185,7 +112,17 @@ def drain(cluster: Cluster) -> None:
     wait_for("the new pods", lambda: len(service_pods(cluster)) >= 2, 90)
 
 
-@pytest.mark.parametrize("disturb", [restart, scale, remove, drain], ids=lambda disturb: disturb.__name__)
+def restart_and_drain(cluster: Cluster) -> None:
+    """Replace every pod, then evict those that have come."""
+    restart(cluster)
+    drain(cluster)
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [restart_and_drain, *(pytest.param(disturb, marks=pytest.mark.soak) for disturb in (scale, remove))],
+    ids=lambda disturb: disturb.__name__,
+)
 def test_no_request_is_lost(cluster: Cluster, disturb: Callable[[Cluster], None]) -> None:
     with Load(PORT).running() as load:
         time.sleep(2)

@@ -1,0 +1,37 @@
+"""What `make up` has made is whole, a second run changes nothing, and check mode tells the truth."""
+
+from __future__ import annotations
+
+from lib.cluster import Cluster
+from lib.command import execute
+from lib.service import utilization
+from lib.wait import wait_for
+
+
+def test_every_pod_runs_and_the_autoscaler_has_figures_when_the_run_ends() -> None:
+    cluster = Cluster("local")
+    assert "counter-" in cluster.kubectl("top", "pods", "--namespace=counter")
+    percent = utilization(cluster)
+    assert percent is not None
+    assert percent >= 0
+    wait_for("every pod to run", lambda: not cluster.not_running(), 60)
+
+
+def test_second_run_changes_nothing() -> None:
+    run = execute("make", "up")
+    assert run.status == 0, run.output
+    assert run.recap("changed") == 0, run.output
+    assert run.recap("changed", "logs") == 0, run.output
+    # What is as it should be is seen at once: a module for each of the log host's files is half a minute.
+    assert "Compare the objects with the cluster's" in run.output
+    assert "Write the files that differ" not in run.output
+    assert "Copy the program" not in run.output
+
+
+def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it() -> None:
+    before = Cluster("local").get("hpa", "counter", "--namespace=counter")["spec"]
+    run = execute("make", "check", "ARGS=-e counter_app_replicas_max=7")
+    assert run.status == 0, run.output
+    assert run.recap("changed") == 1, run.output
+    assert run.recap("changed", "logs") == 0, run.output
+    assert Cluster("local").get("hpa", "counter", "--namespace=counter")["spec"] == before

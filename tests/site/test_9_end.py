@@ -1,0 +1,93 @@
+"""The site is taken apart: what it has counted and gathered outlives all but `make down`, which removes it all."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from lib.cluster import Cluster
+from lib.command import execute
+from lib.docker import containers, docker, running
+from lib.killed import killed
+from lib.lines import Lines
+from lib.network import count
+from lib.paths import ROOT
+
+URL = "http://127.0.0.1:8080/"
+NETWORK = "counter-local"
+OTHER_PORT = 8095
+
+
+def test_lost_state_folder_costs_nothing() -> None:
+    before = count(URL)
+    node, passwords = Cluster("local").node, (ROOT / ".state/local/valkey-password").read_text()
+    # Of this environment alone: scenarios beside it have theirs there too.
+    shutil.rmtree(ROOT / ".state/local")
+    (ROOT / ".state/local.lock").unlink()
+    run = execute("make", "up")
+    assert run.status == 0, run.output
+    assert "was taken over as it is, with its count" in run.message()
+    assert Cluster("local").node == node
+    assert (ROOT / ".state/local/valkey-password").read_text() == passwords
+    assert count(URL) == before + 1
+
+
+def test_without_logs_and_monitoring_they_go_and_what_they_gathered_stays() -> None:
+    cluster, before = Cluster("local"), count(URL)
+
+    def namespaces() -> set[str]:
+        return {entry["metadata"]["name"] for entry in cluster.get("namespaces")["items"]}
+
+    there = namespaces()
+    run = execute("make", "up", "ARGS=-e platform_logs=false -e platform_monitoring=false")
+    assert run.status == 0, run.output
+    assert there - namespaces() == {"logging", "monitoring"}
+    assert Lines(cluster).query("* | limit 1"), "the log host has lost its lines"
+    assert Path("/var/lib/counter-platform/local/volumes/prometheus/wal").is_dir()
+    assert count(URL) == before + 1
+
+
+def test_killed_upgrade_goes_on_and_the_count_with_it() -> None:
+    before, old, new = count(URL), Cluster("local").node, "counter-local-b-control-plane"
+    assert old != new
+    # Another host port takes other nodes.
+    changed = f"ARGS=-e platform_http_port={OTHER_PORT} -e platform_logs=false -e platform_monitoring=false"
+    killed("make", "upgrade", changed, when="the new node to start", condition=lambda: running(new))
+    # Nobody has to ask twice.
+    run = execute("make", "up", changed)
+    assert run.status == 0, run.output
+    assert Cluster("local").node == new
+    assert count(f"http://127.0.0.1:{OTHER_PORT}/") == before + 1
+
+
+@pytest.fixture
+def bystander() -> str:
+    """A network, a volume and a container of somebody else; the machine goes, and they with it."""
+    docker("network", "create", "counter-bystander")
+    docker("volume", "create", "counter-bystander")
+    docker("create", "--name=counter-bystander", docker("inspect", "--format={{.Image}}", "counter-local-logs"))
+    return "counter-bystander"
+
+
+def test_down_removes_what_up_made_and_nothing_else(bystander: str) -> None:
+    home = Path.home() / ".kube" / "config"
+    home.parent.mkdir(exist_ok=True)
+    home.write_text("somebody's own")
+    mounts = json.loads(docker("inspect", Cluster("local").node))[0]["Mounts"]
+    volumes = {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
+    assert volumes
+    run = execute("make", "down")
+    assert run.status == 0, run.output
+    assert "stays for the next time" in run.message()
+    assert not [name for name in containers() if name.startswith("counter-local")]
+    assert NETWORK not in docker("network", "ls", "--format={{.Name}}").split()
+    assert not volumes & set(docker("volume", "ls", "--quiet").split())
+    assert not (ROOT / ".state" / "local").exists()
+    assert not Path("/var/lib/counter-platform/local").exists()
+    assert re.search(r"count [1-9]\d*", run.message()), "it says what is lost"
+    assert home.read_text() == "somebody's own"
+    for kind in ("network", "volume", "container"):
+        assert docker(kind, "inspect", bystander), f"the {kind} of somebody else is gone"
