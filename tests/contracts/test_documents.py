@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
-import pytest
 from contracts.project import MODULES, ROLES, common_variables, facts_documented, options_of
 from lib.paths import ROOT
 
@@ -16,9 +14,8 @@ PLACES = ["*.md", "docs/*.md", "roles/*/README.md", *(f"{top}/**/*.md" for top i
 DOCUMENTS = sorted(path for place in [*PLACES, "app/*.md"] for path in ROOT.glob(place))
 TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
 FAULTS = ROOT / "docs/faults.md"
+TEXTS = {path: path.read_text() for path in DOCUMENTS}
 AREAS = ["Service", "Image", "Kubernetes", "Autoscaler", "Network", "Sidecar", "Service object", "Terraform"]
-
-each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 def code_of(text: str) -> list[str]:
@@ -26,6 +23,9 @@ def code_of(text: str) -> list[str]:
     fenced = re.findall(r"^```.*?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in fenced for line in block.splitlines()]
     return [*lines, *re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))]
+
+
+CODE = [(path, code) for path, text in TEXTS.items() for code in code_of(text)]
 
 
 def exists(name: str, document: Path) -> bool:
@@ -62,62 +62,59 @@ def test_there_are_documents() -> None:
     }
 
 
-@each_document
-def test_targets_of_make_exist(path: Path) -> None:
+def test_targets_of_make_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
     named = {"ARGS", "BUNDLE", "FILE", "JOBS", "KEY", "PART_MIB", "QUERY", "SIGNERS", "SPAN", "WHAT", "TO"}
     variables = set(re.findall(r"\b([A-Z_]+) [?:]?=", makefile)) | named
-    for code in code_of(path.read_text()):
-        for target, rest in re.findall(r"\bmake ([a-z]+)\b(.*)", code):
-            assert target in targets, f"make {target}: the Makefile has {sorted(targets)}"
-            given = set(re.findall(r"(?:^|\s)([A-Z_]+)=", rest))
-            assert given <= variables, f"make {target}: nothing reads {sorted(given - variables)}"
+    calls = [
+        (path, target, set(re.findall(r"(?:^|\s)([A-Z_]+)=", rest)))
+        for path, code in CODE
+        for target, rest in re.findall(r"\bmake ([a-z]+)\b(.*)", code)
+    ]
+    assert [call for call in calls if call[1] not in targets or not call[2] <= variables] == []
 
 
-@each_document
-def test_paths_exist(path: Path) -> None:
-    named = {name for code in code_of(path.read_text()) for name in paths_in(code)}
-    missing = sorted(name for name in named if not exists(name, path))
-    assert not missing
+def test_paths_exist() -> None:
+    named = {(path, name) for path, code in CODE for name in paths_in(code)}
+    assert [(path, name) for path, name in sorted(named) if not exists(name, path)] == []
 
 
-@each_document
-def test_links_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
-        if re.match(r"[a-z]+:", target):
-            continue
-        file, _, anchor = target.partition("#")
-        destination = (path.parent / file).resolve() if file else path
-        assert destination.exists(), f"{target} leads nowhere"
-        if anchor:
-            assert anchor in heading_anchors(destination), f"{target}: no such heading"
+def test_links_lead_somewhere() -> None:
+    broken = []
+    for path, text in TEXTS.items():
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            file, _, anchor = target.partition("#")
+            destination = (path.parent / file).resolve() if file else path
+            if not re.match(r"[a-z]+:", target) and (
+                not destination.exists() or (anchor and anchor not in heading_anchors(destination))
+            ):
+                broken.append((path, target))
+    assert broken == []
 
 
-@each_document
-def test_variables_exist(path: Path) -> None:
+def test_variables_exist() -> None:
     known = common_variables() | {"platform_checked"}
-    for role in ROLES:
-        known |= facts_documented(role)
-        known |= set(options_of(role))
+    known |= {name for role in ROLES for name in [*facts_documented(role), *options_of(role), role.name]}
+    known |= {module.stem for module in MODULES.glob("*.py")}
     prefixes = "|".join(["platform", "image", *(role.name for role in ROLES)])
-    others = {role.name for role in ROLES} | {module.stem for module in MODULES.glob("*.py")}
-    for code in code_of(path.read_text()):
-        named = set(re.findall(rf"(?<![\w/.-])(?:{prefixes})_[a-z_]+(?![\w/.-])", code)) - others
-        assert named <= known, f"{sorted(named - known)}: no role and no inventory has such a variable"
+    variable = re.compile(rf"(?<![\w/.-])(?:{prefixes})_[a-z_]+(?![\w/.-])")
+    assert [(path, name) for path, code in CODE for name in variable.findall(code) if name not in known] == []
 
 
-@each_document
-def test_tests_exist(path: Path) -> None:
-    for file, name in re.findall(r"([\w./-]+\.py)::(\w+)", path.read_text()):
-        tree = ast.parse((ROOT / file).read_text())
-        functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-        assert name in functions, f"{file} has no {name}"
+def test_tests_exist() -> None:
+    named = {test for text in TEXTS.values() for test in re.findall(r"([\w./-]+\.py)::(\w+)", text)}
+    missing = [
+        (file, name)
+        for file, name in sorted(named)
+        if not re.search(rf"^(?:async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
 
 
-@each_document
-def test_no_path_of_a_persons_machine(path: Path) -> None:
-    assert not re.findall(r"(?<![\w.])/(?:root|home|work|Users)/\S*", path.read_text())
+def test_no_path_of_a_persons_machine() -> None:
+    machine = re.compile(r"(?<![\w.])/(?:root|home|work|Users)/\S*")
+    assert [(path, found) for path, text in TEXTS.items() for found in machine.findall(text)] == []
 
 
 def rows_below(heading: str, document: Path) -> list[list[str]]:

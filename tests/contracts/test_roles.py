@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from contracts.project import (
     COMMON,
     ROLES,
@@ -32,7 +31,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 }
 PLATFORM = ROOT / "roles/platform"
 NEEDED = "tasks/needed.yml"
-each_role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+OPTIONS = [(role, name, option) for role in ROLES for name, option in options_of(role).items()]
 
 
 def defaults_of(role: Path) -> dict[str, Any]:
@@ -48,24 +47,23 @@ def text_of(role: Path) -> str:
     return "\n".join(path.read_text() for path in files)
 
 
-def test_there_are_roles() -> None:
+def test_every_role_has_what_a_role_has() -> None:
     assert len(ROLES) >= 6
-
-
-@each_role
-def test_role_has_what_every_role_has(role: Path) -> None:
-    for name in ("meta/main.yml", "meta/argument_specs.yml", "tasks/main.yml", "README.md"):
-        assert (role / name).is_file(), f"{role.name} lacks {name}"
-    about = load(role / "meta/main.yml")
-    assert about["galaxy_info"]["description"]
+    names = ("meta/main.yml", "meta/argument_specs.yml", "tasks/main.yml", "README.md")
+    assert [role / name for role in ROLES for name in names if not (role / name).is_file()] == []
+    about = {role.name: load(role / "meta/main.yml") for role in ROLES}
+    assert [name for name, entry in about.items() if not entry["galaxy_info"]["description"]] == []
     # The variables that every environment has; what else a role needs is listed in the playbooks.
-    assert about["dependencies"] == ([] if role == PLATFORM else [{"role": "platform"}])
+    expected = {role.name: [] if role == PLATFORM else [{"role": "platform"}] for role in ROLES}
+    assert {name: entry["dependencies"] for name, entry in about.items()} == expected
 
 
-@each_role
-def test_defaults_are_those_of_the_spec(role: Path) -> None:
-    documented = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
-    assert defaults_of(role) == documented
+def test_defaults_are_those_of_the_spec() -> None:
+    documented: dict[str, dict[str, Any]] = {role.name: {} for role in ROLES}
+    for role, name, option in OPTIONS:
+        if "default" in option:
+            documented[role.name][name] = option["default"]
+    assert {role.name: defaults_of(role) for role in ROLES} == documented
 
 
 def test_tables_beside_the_defaults_are_in_the_spec() -> None:
@@ -73,41 +71,28 @@ def test_tables_beside_the_defaults_are_in_the_spec() -> None:
     assert tables == {name for name, option in options_of(PLATFORM).items() if option.get("required")}
 
 
-@each_role
-def test_every_option_has_a_type_and_a_description(role: Path) -> None:
-    for name, option in options_of(role).items():
-        assert option.get("description"), f"{name} has no description"
-        assert option.get("type") in TYPES, f"{name} has no type"
-        assert ("elements" in option) == (option["type"] == "list"), f"{name}: lists have elements, and nothing else"
+def test_every_option_has_a_type_and_a_description() -> None:
+    assert [name for _, name, option in OPTIONS if not option.get("description")] == []
+    assert [name for _, name, option in OPTIONS if option.get("type") not in TYPES] == []
+    assert [name for _, name, option in OPTIONS if ("elements" in option) != (option["type"] == "list")] == []
+    assert [name for _, name, option in OPTIONS if ("default" in option) == bool(option.get("required"))] == []
 
 
-@each_role
-def test_defaults_have_the_type_of_the_spec(role: Path) -> None:
-    for name, option in options_of(role).items():
-        if option.get("required"):
-            assert "default" not in option, f"{name} is required and has a default"
-            continue
-        assert "default" in option, f"{name} is neither required nor has it a default"
-        default = option["default"]
+def test_defaults_have_the_type_of_the_spec() -> None:
+    wrong = []
+    for _, name, option in OPTIONS:
+        default = option.get("default", "{{ required }}")
         if isinstance(default, str) and "{{" in default:
             continue
-        assert isinstance(default, TYPES[option["type"]]), f"{name} is no {option['type']}: {default!r}"
-        assert isinstance(default, bool) == (option["type"] == "bool"), f"{name}: {default!r}"
-        assert default in option.get("choices", [default]), f"{name}: {default!r} is none of its choices"
-        for element in default if isinstance(default, list) else []:
-            assert isinstance(element, TYPES[option["elements"]]), f"{name}: {element!r} is no {option['elements']}"
-
-
-@each_role
-def test_entry_points_take_the_same_as_the_role(role: Path) -> None:
-    spec = spec_of(role)
-    # A role may be run in part: its checks alone, or a backup.
-    expected = {"main"} | {name for name in ("preflight", "backup", "restore") if (role / f"tasks/{name}.yml").exists()}
-    assert set(spec) == expected
-    assert all(entry == spec["main"] for entry in spec.values())
-    plays = load(ROOT / "playbooks/preflight.yml")
-    preflights = checked_first([task for play in plays for task in play["tasks"]])
-    assert (role.name in preflights) == ("preflight" in expected), "playbooks/preflight.yml lists who is checked first"
+        elements = default if isinstance(default, list) else []
+        if (
+            not isinstance(default, TYPES[option["type"]])
+            or isinstance(default, bool) != (option["type"] == "bool")
+            or default not in option.get("choices", [default])
+            or not all(isinstance(element, TYPES[option["elements"]]) for element in elements)
+        ):
+            wrong.append((name, default, option))
+    assert wrong == []
 
 
 def checked_first(tasks: list[dict[str, Any]]) -> list[str]:
@@ -116,12 +101,23 @@ def checked_first(tasks: list[dict[str, Any]]) -> list[str]:
     return [role for task in checks for role in task["vars"]["preflight_roles"]]
 
 
-@pytest.mark.parametrize("playbook", ["images", "cluster", "app"])
-def test_playbook_checks_all_of_its_roles_before_the_first_one(playbook: str) -> None:
-    (play,) = load(ROOT / f"playbooks/{playbook}.yml")
-    (needed,) = [task for task in play["pre_tasks"] if task["ansible.builtin.include_tasks"] == NEEDED]
-    run = [*needed["vars"]["needed_roles"], *(entry["role"] for entry in play["roles"])]
-    assert checked_first(play["pre_tasks"]) == run
+def test_entry_points_take_the_same_as_the_role() -> None:
+    # A role may be run in part: its checks alone, or a backup.
+    parts = ("preflight", "backup", "restore")
+    expected = {role: {"main", *(part for part in parts if (role / f"tasks/{part}.yml").exists())} for role in ROLES}
+    assert {role: set(spec_of(role)) for role in ROLES} == expected
+    entries = [(role.name, name, entry) for role in ROLES for name, entry in spec_of(role).items()]
+    assert [(role, name) for role, name, entry in entries if entry != spec_of(ROOT / "roles" / role)["main"]] == []
+    tasks = [task for play in load(ROOT / "playbooks/preflight.yml") for task in play["tasks"]]
+    assert set(checked_first(tasks)) == {role.name for role, found in expected.items() if "preflight" in found}
+
+
+def test_playbook_checks_all_of_its_roles_before_the_first_one() -> None:
+    for playbook in ("images", "cluster", "app"):
+        (play,) = load(ROOT / f"playbooks/{playbook}.yml")
+        (needed,) = [task for task in play["pre_tasks"] if task["ansible.builtin.include_tasks"] == NEEDED]
+        run = [*needed["vars"]["needed_roles"], *(entry["role"] for entry in play["roles"])]
+        assert checked_first(play["pre_tasks"]) == run, playbook
 
 
 def test_role_that_others_need_is_known_by_a_fact_that_it_sets() -> None:
@@ -136,86 +132,85 @@ def test_role_that_others_need_is_known_by_a_fact_that_it_sets() -> None:
     assert {role for needed in lists for role in needed} == set(task["vars"]["needed_facts"])
 
 
-@each_role
-def test_public_options_have_the_name_of_the_role_or_the_platform(role: Path) -> None:
-    shared = common_variables()
-    for name, option in options_of(role).items():
-        if role != PLATFORM and not name.startswith(f"{role.name}_"):
-            assert name in shared, f"{name} is neither {role.name}'s nor the platform's"
-            assert option.get("required"), f"{name} gets its value from the platform: a default here would be a second"
+def test_public_options_have_the_name_of_the_role_or_the_platform() -> None:
+    others = [entry for entry in OPTIONS if entry[0] != PLATFORM and not entry[1].startswith(f"{entry[0].name}_")]
+    assert [name for _, name, _ in others if name not in common_variables()] == []
+    # Its value comes from the platform: a default here would be a second one.
+    assert [(role, name) for role, name, option in others if not option.get("required")] == []
 
 
-@each_role
-def test_internal_variables_look_internal(role: Path) -> None:
-    path = role / "vars" / "main.yml"
-    for name in load(path) if path.exists() else {}:
-        assert name.startswith(f"_{role.name}_"), f"{name} in vars is internal: start it with _{role.name}_"
+def test_internal_variables_look_internal() -> None:
+    files = [(role, role / "vars/main.yml") for role in ROLES if (role / "vars/main.yml").exists()]
+    assert [
+        (role.name, name) for role, path in files for name in load(path) if not name.startswith(f"_{role.name}_")
+    ] == []
 
 
-@each_role
-def test_facts_are_documented_and_documented_facts_are_set(role: Path) -> None:
-    documented = facts_documented(role)
-    made: set[str] = set()
-    for path in (role / "tasks").glob("*.yml"):
-        for task in tasks_in(load(path)):
-            made |= set(task.get("ansible.builtin.set_fact", {}))
-            made |= {task["register"]} if task.get("register") in documented else set()
+def test_facts_are_documented_and_documented_facts_are_set() -> None:
+    made: dict[str, set[str]] = {role.name: set() for role in ROLES}
+    foreign = []
+    for role in ROLES:
+        for task in [task for path in (role / "tasks").glob("*.yml") for task in tasks_in(load(path))]:
+            made[role.name] |= set(task.get("ansible.builtin.set_fact", {}))
+            registered = {task["register"]} if "register" in task else set()
+            made[role.name] |= registered & facts_documented(role)
             # Names of other things are the role's own, so that no two roles overwrite each other's.
-            for name in [*task.get("vars", {}), *([task["register"]] if "register" in task else [])]:
-                assert name.lstrip("_").startswith(f"{role.name}_"), f"{name} could be any role's"
-    assert made == documented
+            own = {*task.get("vars", {}), *registered}
+            foreign += [(role.name, name) for name in own if not name.lstrip("_").startswith(f"{role.name}_")]
+    assert foreign == []
+    assert made == {role.name: facts_documented(role) for role in ROLES}
 
 
-@each_role
-def test_what_a_role_takes_from_another_is_documented_there(role: Path) -> None:
-    text = text_of(role)
-    for other in ROLES:
-        if other != role:
-            # The second is what playbooks/preflight.yml leaves.
-            used = set(re.findall(rf"\b{other.name}_\w+", text)) - {"counter_platform", "platform_checked"}
-            unknown = used - facts_documented(other) - set(options_of(other))
-            assert not unknown, f"{role.name} uses {sorted(unknown)}, which {other.name} does not document"
+def test_what_a_role_takes_from_another_is_documented_there() -> None:
+    # The second is what playbooks/preflight.yml leaves.
+    known = {"counter_platform", "platform_checked"}
+    unknown = {}
+    for role in ROLES:
+        text = text_of(role)
+        for other in set(ROLES) - {role}:
+            used = set(re.findall(rf"\b{other.name}_\w+", text))
+            unknown[role.name, other.name] = used - known - facts_documented(other) - set(options_of(other))
+    assert {roles: names for roles, names in unknown.items() if names} == {}
 
 
-@each_role
-def test_variables_of_the_platform_exist(role: Path) -> None:
-    used = set(re.findall(r"\b(?:platform_\w+|image_source|image_registry|kubernetes_version)\b", text_of(role)))
+def test_variables_of_the_platform_exist() -> None:
+    names = re.compile(r"\b(?:platform_\w+|image_source|image_registry|kubernetes_version)\b")
     # The last is what playbooks/preflight.yml leaves.
-    assert used <= common_variables() | {"platform_checked"}
+    known = common_variables() | {"platform_checked"}
+    assert [(role.name, name) for role in ROLES for name in set(names.findall(text_of(role))) - known] == []
 
 
-@each_role
-def test_readme_has_the_variables_of_the_spec(role: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "README.md"
-    shutil.copy(role / "README.md", copy)
-    command = ["aar-doc", "--output-template", ".config/aar-doc/readme.j2", "--output-file", str(copy), str(role)]
-    subprocess.run([*command, "markdown"], cwd=ROOT, check=True)
-    assert copy.read_text() == (role / "README.md").read_text(), "run: make docs"
+def test_readme_has_the_variables_of_the_spec(tmp_path: Path) -> None:
+    stale = []
+    for role in ROLES:
+        copy = tmp_path / role.name
+        shutil.copy(role / "README.md", copy)
+        command = ["aar-doc", "--output-template", ".config/aar-doc/readme.j2", "--output-file", str(copy), str(role)]
+        subprocess.run([*command, "markdown"], cwd=ROOT, check=True)
+        if copy.read_text() != (role / "README.md").read_text():
+            stale.append(role.name)
+    assert stale == [], "run: make docs"
 
 
-@each_role
-def test_readme_names_the_facts(role: Path) -> None:
-    readme = (role / "README.md").read_text()
-    missing = {name for name in facts_documented(role) if f"`{name}`" not in readme}
-    assert not missing
+def test_readme_names_the_facts() -> None:
+    texts = {role: (role / "README.md").read_text() for role in ROLES}
+    assert [
+        (role.name, fact) for role, text in texts.items() for fact in facts_documented(role) if f"`{fact}`" not in text
+    ] == []
 
 
-@each_role
-def test_role_has_a_scenario_with_tests(role: Path) -> None:
-    scenario = ROOT / "molecule" / role.name
-    assert (scenario / "converge.yml").is_file()
-    tests = list((scenario / "tests").glob("test_*.py"))
-    assert any("def test_" in path.read_text() for path in tests), f"scenario {role.name} has no test"
+def test_every_role_has_a_scenario_with_tests() -> None:
+    scenarios = [ROOT / "molecule" / role.name for role in ROLES]
+    assert [path for path in scenarios if not (path / "converge.yml").is_file()] == []
+    tests = {path: "".join(file.read_text() for file in (path / "tests").glob("test_*.py")) for path in scenarios}
+    assert [path for path, text in tests.items() if "def test_" not in text] == []
 
 
-def scenarios() -> list[Path]:
-    """Return the folders of all scenarios."""
-    return sorted(path.parent for path in (ROOT / "molecule").glob("*/molecule.yml"))
-
-
-@pytest.mark.parametrize("scenario", scenarios(), ids=lambda path: path.name)
-def test_scenario_checks_before_it_changes(scenario: Path) -> None:
-    own, shared = load(scenario / "molecule.yml"), load(ROOT / ".config/molecule/config.yml")
-    sequence = own.get("scenario", {}).get("test_sequence", shared["scenario"]["test_sequence"])
+def test_scenario_checks_before_it_changes() -> None:
+    shared = load(ROOT / ".config/molecule/config.yml")["scenario"]["test_sequence"]
     steps = ["check", "converge", "idempotence", "verify", "destroy"]
-    assert [step for step in sequence if step in steps] == ["destroy", *steps]
+    files = sorted((ROOT / "molecule").glob("*/molecule.yml"))
+    sequences = {path.parent.name: load(path).get("scenario", {}).get("test_sequence", shared) for path in files}
+    assert len(sequences) >= len(ROLES)
+    found = {name: [step for step in sequence if step in steps] for name, sequence in sequences.items()}
+    assert {name: order for name, order in found.items() if order != ["destroy", *steps]} == {}
