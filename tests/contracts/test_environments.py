@@ -15,10 +15,6 @@ from lib.paths import ROOT, cache
 ON_EC2 = "logs.aws_ec2.yml"
 
 
-def test_the_environment_that_is_used_without_a_name_exists() -> None:
-    assert ROOT / "inventories/local" in INVENTORIES
-
-
 def plays() -> list[tuple[str, dict[str, Any]]]:
     """Return every play with the file that it is in; imports of playbooks are none."""
     return [
@@ -44,14 +40,17 @@ def test_no_file_is_a_link() -> None:
     assert [str(path) for path in project_files() if path.is_symlink()] == []
 
 
-@pytest.mark.parametrize("names", [[], ["XDG_CACHE_HOME"], ["XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"]], ids=len)
-def test_the_cache_is_where_tests_look_for_it(monkeypatch: pytest.MonkeyPatch, names: list[str]) -> None:
+def test_the_cache_is_where_tests_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     for name in ("XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"):
         monkeypatch.delenv(name, raising=False)
-    for name in names:
+    found = [str(cache())]
+    assert value_of("local", "kind_cluster", "platform_cache_dir") == found[-1]
+    for name in ("XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"):
         monkeypatch.setenv(name, f"/elsewhere/{name}")
-    assert value_of("local", "kind_cluster", "platform_cache_dir") == str(cache())
+        found.append(str(cache()))
+        assert value_of("local", "kind_cluster", "platform_cache_dir") == found[-1]
+    assert len(set(found)) == 3
 
 
 def test_environments_differ_in_group_variables_only() -> None:
@@ -76,11 +75,8 @@ def test_hosts_on_ec2_are_found_where_they_are_made() -> None:
         assert plugin["filters"]["tag:Environment"] == inventory.name
 
 
-@pytest.mark.parametrize("inventory", INVENTORIES, ids=lambda path: path.name)
-def test_own_variables_are_known_ones(inventory: Path) -> None:
-    known = common_variables()
-    for role in ROLES:
-        known |= set(options_of(role))
-    own = (inventory / "group_vars").rglob("*.yml")
-    unknown = {name for path in own for name in load(path) or {}} - known
-    assert not unknown, "nothing reads these"
+def test_own_variables_are_known_ones() -> None:
+    assert ROOT / "inventories/local" in INVENTORIES, "the environment that is used without a name"
+    known = common_variables() | {name for role in ROLES for name in options_of(role)}
+    files = [path for inventory in INVENTORIES for path in (inventory / "group_vars").rglob("*.yml")]
+    assert [(path, name) for path in files for name in load(path) or {} if name not in known] == []
