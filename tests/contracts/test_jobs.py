@@ -16,22 +16,18 @@ from tools.throwaway import check_names
 # As test.mk is written, with jobs of its own.
 GRAPH = """
 ALL := sound broken needing beside command empty
-include tests/jobs/common.mk
-PARALLEL := 2
+NEEDS.needing := broken
+AFTER.beside := command
+$(foreach name,$(ALL),$(eval BUDGET.$(name) := 9))
 BUDGET.sound := 0
-$(foreach name,broken needing beside command empty,$(eval BUDGET.$(name) := 9))
-sound:
-\t$(call job,$(call pytest,-c /dev/null {folder}/test_sound.py))
-broken:
-\t$(call job,$(call pytest,-c /dev/null {folder}/test_broken.py))
-needing: broken
-\t$(call job,true)
-beside: sound $(call after,command)
+PARALLEL := 2
+include tests/jobs/common.mk
+sound broken empty:
+\t$(call job,$(call pytest,-c /dev/null {folder}/test_$@.py))
+needing beside:
 \t$(call job,true)
 command:
 \t$(call job,echo out of ideas && false)
-empty:
-\t$(call job,$(call pytest,-c /dev/null {folder}/test_empty.py))
 """
 PROGRAMS = {
     "sound": """
@@ -55,7 +51,7 @@ def run(folder: Path, *jobs: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_failure_is_named_in_the_last_lines_and_stops_nothing_else(tmp_path: Path) -> None:
-    done = run(tmp_path, "sound", "broken", "needing", "command", "empty")
+    done = run(tmp_path, "sound", "needing", "command", "beside", "empty")
     assert done.returncode != 0
     lines = done.stdout.splitlines()
     assert lines[-6:-1] == [
@@ -67,13 +63,15 @@ def test_each_failure_is_named_in_the_last_lines_and_stops_nothing_else(tmp_path
     ]
     assert re.fullmatch(r"======== 1 passed, 4 failed, 1 skipped in [0-9.]+s ========", lines[-1])
     assert "out of ideas" in lines
+    begins = [line.split()[1] for line in lines if line.endswith(" begins")]
+    assert begins.index("beside") > begins.index("command"), "it begins before what would disturb it has ended"
     (row,) = [line.split(maxsplit=7) for line in lines if line.startswith("sound ")]
     assert row[4:] == ["1", "0", "1", "over its budget"]
     assert lines[lines.index("skipped (1): nothing to try it on") + 1] == "  test_is_skipped"
     assert any("sound: test_passes" in line for line in lines[lines.index("slowest tests") :])
 
 
-def test_job_comes_after_one_that_failed_where_it_does_not_need_it(tmp_path: Path) -> None:
+def test_job_that_passes_passes_the_run(tmp_path: Path) -> None:
     done = run(tmp_path, "beside")
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1].startswith("======== no tests ran")

@@ -2,8 +2,11 @@
 ROLES := monitoring platform offline_images counter_image kind_cluster cluster_addons counter_app logging log_instance \
   default
 ALL := packages $(ROLES) log_host container_engine container_engine_trixie app unit iac site
-include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
+JOBS ?= $(ALL)
 override JOBS := $(patsubst roles,$(ROLES) log_host container_engine container_engine_trixie,$(JOBS))
+$(foreach name,$(filter-out packages,$(ALL)),$(eval NEEDS.$(name) := packages))
+# The roles share an environment, so one runs after the other.
+$(foreach name,$(ROLES),$(eval AFTER.$(name) := $(before))$(eval before += $(name)))
 
 # Seconds, with a full cache, on two cores that compile the node's programs in 500 s.
 BUDGET.packages := 30
@@ -26,8 +29,7 @@ BUDGET.iac := 200
 BUDGET.site := 5000
 
 PARALLEL := 3
-needs = packages
-GOALS = $(if $(filter $(ROLES),$(RUN)),roles) $(filter-out $(ROLES),$(RUN))
+include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
 # PYTEST_ADDOPTS is a person's own; the last `-m` counts.
 marked = PYTEST_ADDOPTS="-m \"$(1)\" $${PYTEST_ADDOPTS:-}"
 scenario = $(call marked,) molecule test --scenario-name $(1)
@@ -35,31 +37,26 @@ scenario = $(call marked,) molecule test --scenario-name $(1)
 packages:
 	$(call job,$(install_packages))
 
-# They share an environment, so one runs after the other.
-.PHONY: roles
-roles: packages
-	+@$(MAKE) -f $(firstword $(MAKEFILE_LIST)) --keep-going --jobs=1 JOBS='$(JOBS)' $(filter $(ROLES),$(RUN))
-
 $(ROLES):
 	$(call job,$(call scenario,$@))
 
-log_host: packages
+log_host:
 	$(call job,LOG_HOST_MACHINES=2 $(call scenario,$@))
 
-container_engine: packages
+container_engine:
 	$(call job,$(call scenario,$@))
 
-container_engine_trixie: packages
+container_engine_trixie:
 	$(call job,MACHINE_SUITE=trixie $(call scenario,container_engine))
 
-app: packages
+app:
 	$(call job,$(call marked,soak) $(call app,--no-cov))
 
-unit: packages
+unit:
 	$(call job,$(call marked,soak) $(call pytest,tests/contracts $(UNITS)))
 
-iac: packages
+iac:
 	$(call job,$(call marked,soak) $(call pytest,tests/iac))
 
-site: packages
+site:
 	$(call job,make up && $(call marked,soak) $(call pytest,tests/site))

@@ -1,7 +1,24 @@
-# The jobs of `make test`. The environment `local` is deployed once; the roles' own tests run against it, those that
-# destroy something last. A prerequisite is what a job needs, or `$(call after,...)`: what it should not disturb.
+# The jobs of `make test`. The environment `local` is deployed once, and the roles' own tests run against it.
 ALL := bare lint packages up app unit iac service second site logs metrics images log_host quiet counts end
-include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
+
+# What has to have passed before a job begins.
+NEEDS.app := packages
+NEEDS.unit := packages
+NEEDS.iac := packages
+NEEDS.log_host := packages
+NEEDS.site := packages up
+$(foreach name,second logs metrics images quiet counts end,$(eval NEEDS.$(name) := up))
+# These begin while `make up` goes on to logs and metrics.
+BESIDE.service := up
+BESIDE.log_host := up
+# What has to have ended before a job begins, as it would disturb it, or be disturbed.
+AFTER.packages := bare
+AFTER.up := bare
+AFTER.logs := second
+AFTER.metrics := second
+AFTER.quiet := service logs metrics app
+AFTER.counts := quiet
+AFTER.end := counts site images second
 
 # Seconds, with a full cache, on two cores that compile the node's programs in 500 s.
 BUDGET.bare := 30
@@ -23,64 +40,67 @@ BUDGET.counts := 200
 BUDGET.end := 200
 
 PARALLEL := 6
+include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
 BACKGROUND := nice -n 10
-# What needs a site has it deployed, whether or not the deployment is one of the jobs that were chosen.
-needs = $(if $(filter service second site logs metrics images log_host quiet counts end,$(1)),up)
+SETTINGS := molecule/shared/inventory/group_vars/all/settings.yml
 on_site = COUNTER_TEST_ENVIRONMENT=local $(call pytest,-p scenario $(1))
+counter_app = $(wildcard molecule/counter_app/tests/test_[$(1)]_*.py)
 
-bare: ## A machine with nothing but the prerequisites
+bare:
 	$(call job,$(call pytest,tests/site/test_0_bare.py))
 
 lint:
 	$(call job,make lint,$(BACKGROUND))
 
-packages: $(call after,bare) ## The container engine, and what the tests themselves take from Debian
+packages:
 	$(call job,$(install_packages))
 
-up: $(call after,bare)
-	$(call job,cp molecule/shared/inventory/group_vars/all/settings.yml inventories/local/group_vars/all/ && make up)
+up:
+	$(call job,cp $(SETTINGS) inventories/local/group_vars/all/ && make up)
 
-app: packages
+app:
 	$(call job,$(call app,))
 
-unit: packages
+unit:
 	$(call job,$(call pytest,--numprocesses=2 --dist=loadfile tests/contracts molecule/platform $(UNITS)),$(BACKGROUND))
 
-iac: packages
+iac:
 	$(call job,$(call pytest,tests/iac),$(BACKGROUND))
 
-# `make up` goes on to logs and metrics while the service is tried.
-answering: export COUNTER_TEST_ENVIRONMENT := local
-answering: $(call after,bare)
-	@until $(python) -c "from lib.environment import READY; from lib.network import answers; exit(not answers(READY))"; do [[ ! -e $(REPORTS)/up.time ]] || exit 1; sleep 1; done
+answering: $(filter $(RUN),bare)
+	@ask='from lib.environment import READY; from lib.network import answers; exit(not answers(READY))'
+	until COUNTER_TEST_ENVIRONMENT=local $(python) -c "$$ask"; do [[ ! -e $(REPORTS)/up.time ]] || exit 1; sleep 1; done
 
 service: answering
-	$(call job,$(call on_site,molecule/kind_cluster molecule/counter_app/tests/test_0_objects.py \
-	  molecule/counter_app/tests/test_3_autoscaler.py molecule/counter_app/tests/test_1_policies.py))
+	$(call job,$(call on_site,molecule/kind_cluster $(call counter_app,013)))
 
-log_host: answering packages ## The role from nothing, on a machine of its own
+# The one role that is made from nothing, on a machine of its own.
+log_host: answering
 	$(call job,molecule test --destroy=never --scenario-name log_host)
 
-second: up
+second:
 	$(call job,$(call pytest,tests/site/test_2_second.py))
 
-logs: up $(call after,second)
+logs:
 	$(call job,$(call on_site,molecule/logging molecule/log_instance/tests/test_0_container.py))
 
-metrics: up $(call after,second)
+metrics:
 	$(call job,$(call on_site,molecule/monitoring))
 
-images: up
+images:
 	$(call job,$(call on_site,--hosts=local:// molecule/container_engine molecule/offline_images molecule/counter_image),$(BACKGROUND))
 
-site: up packages
+site:
 	$(call job,$(call pytest,$(wildcard tests/site/test_[1345678]_*.py)),$(BACKGROUND))
 
-quiet: up $(call after,service logs metrics app) ## What a busy machine would slow down
-	$(call job,$(call on_site,molecule/cluster_addons molecule/counter_app/tests/test_2_quiet.py))
+# What a busy machine would slow down.
+quiet:
+	$(call job,$(call on_site,molecule/cluster_addons $(call counter_app,2)))
 
-counts: up $(call after,quiet) ## Pods, the store and the node go while clients count
-	$(call job,$(call on_site,$(wildcard molecule/counter_app/tests/test_[4-9]_*.py)))
+# Pods, the store and the node go while clients count.
+counts:
+	$(call job,$(call on_site,$(call counter_app,4-9)))
 
-end: up $(call after,counts site images second) ## The site is taken apart
+# The site is taken apart.
+end:
 	$(call job,$(call pytest,tests/site/test_9_end.py))

@@ -89,7 +89,7 @@ def prove(suite: str, names: list[str]) -> int:
         archive = os.environ.get("LOG_STORE_ARCHIVE")
         bare.start("bookworm", [*mounts(), *([Path(archive)] if archive else [])])
         passed_on = {key: os.environ[key] for key in ("CI", "LOG_STORE_ARCHIVE", "PYTEST_ADDOPTS") if key in os.environ}
-        inside = f"UV_LINK_MODE=symlink make --no-print-directory venv && exec {' '.join(run_of(suite, names))}"
+        inside = f"make --no-print-directory venv && exec {' '.join(run_of(suite, names))}"
         path = f"{PROJECT}/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         status = subprocess.run(
             bare.command("sh", "-c", inside, environment={"PATH": path, "HOME": "/root", **passed_on}), check=False
