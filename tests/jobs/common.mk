@@ -37,8 +37,8 @@ pytest = $(python) -m pytest --junitxml=$$REPORT $(1) \
   || { status=$$?; [[ $$status -eq 5 && -n "$${PYTEST_ADDOPTS:-}" ]] || exit $$status; }
 app = UV_CACHE_DIR=$${HOME}/.cache/counter-platform/uv UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app \
   uv run --directory=app --quiet --frozen --group=test pytest --junitxml=$$REPORT $(1)
-install_packages = ansible-playbook playbooks/engine.yml && ansible localhost --become \
-  -m counter.platform.apt_packages -a names=$(PACKAGES)
+install_packages = ansible localhost --become -m counter.platform.apt_packages -a names=$(PACKAGES)
+
 .PHONY: prove names $(ALL)
 prove: ## Run the jobs, each when those that it needs have passed, and print the table
 	@mkdir -p $(REPORTS)

@@ -35,7 +35,7 @@ marked = PYTEST_ADDOPTS="-m \"$(1)\" $${PYTEST_ADDOPTS:-}"
 scenario = $(call marked,) molecule test --scenario-name $(1)
 
 packages:
-	$(call job,$(install_packages))
+	$(call job,ansible-playbook playbooks/engine.yml && $(install_packages))
 
 $(ROLES):
 	$(call job,$(call scenario,$@))

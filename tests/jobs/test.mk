@@ -11,6 +11,7 @@ $(foreach name,second logs metrics images quiet counts end,$(eval NEEDS.$(name) 
 # These begin while `make up` goes on to logs and metrics.
 BESIDE.service := up
 BESIDE.log_host := up
+BESIDE.unit := up
 # What has to have ended before a job begins, as it would disturb it, or be disturbed.
 AFTER.packages := bare
 AFTER.up := bare
@@ -67,15 +68,24 @@ unit:
 iac:
 	$(call job,$(call pytest,tests/iac),$(BACKGROUND))
 
-answering: $(filter $(RUN),bare)
-	@ask='from lib.environment import READY; from lib.network import answers; exit(not answers(READY))'
-	until COUNTER_TEST_ENVIRONMENT=local $(python) -c "$$ask"; do [[ ! -e $(REPORTS)/up.time ]] || exit 1; sleep 1; done
+# While `make up` goes on, wait until $(1) is true; fail where it has ended before that.
+wait = (until $(1) >/dev/null 2>&1; do [[ ! -e $(REPORTS)/up.time ]] || exit 1; sleep 1; done)
+engine answering: $(filter $(RUN),bare)
 
-service: answering
+engine:
+	@$(call wait,docker version) || ansible-playbook playbooks/engine.yml
+
+answering:
+	@$(call wait,COUNTER_TEST_ENVIRONMENT=local $(python) -m lib.environment)
+
+service log_host: answering
+unit: engine
+
+service:
 	$(call job,$(call on_site,molecule/kind_cluster $(call counter_app,013)))
 
 # The one role that is made from nothing, on a machine of its own.
-log_host: answering
+log_host:
 	$(call job,molecule test --destroy=never --scenario-name log_host)
 
 second:

@@ -1,13 +1,18 @@
-"""The environment that tests of roles talk to: a scenario's own, or the site that `make test` has deployed once."""
+"""The environment that tests of roles talk to: a scenario's own, or the site that `make test` has deployed once.
+
+``python -m lib.environment`` succeeds where its service is ready.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lib.command import Run, execute
+from lib.network import answers
 from lib.paths import ROOT
 
 NAME = os.environ.get("COUNTER_TEST_ENVIRONMENT", "molecule")
@@ -33,3 +38,7 @@ def playbook(*arguments: str, name: str = "app") -> Run:
     """Run a playbook, the application's by default, on the environment."""
     with turn():
         return execute("ansible-playbook", *OPTIONS, f"playbooks/{name}.yml", *arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(not answers(READY))
