@@ -9,6 +9,7 @@ import copy
 import functools
 import json
 import shutil
+import socket
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,8 +34,6 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("counter_app_answer_seconds", 0, "the first three have to be 1 or more"),
     ("counter_app_backup", "/nowhere/count.json", "Name a file that is not there yet"),
     ("counter_app_client_label", {}, "none would admit every pod"),
-    ("counter_app_client_label", {"counter-platform/client": True}, "the values in quotes"),
-    ("counter_app_client_label", {"every client": "true"}, "labels that Kubernetes takes"),
     ("counter_app_cpu_limit", "5m", "the limit at least 10m"),
     ("counter_app_cpu_percent", 500, "from 1 to 100"),
     ("counter_app_cpu_request", "0", "the request more than nothing"),
@@ -44,15 +43,13 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("counter_app_drain_seconds", 901, "at most 900"),
     ("counter_app_grace_seconds", 24, "no less than preStop delay and drain together"),
     ("counter_app_memory_limit", "lots", "written as in 64Mi"),
-    ("counter_app_memory_limit", 1000, "not more than the limit, and the limit at least 32Mi"),
     ("counter_app_memory_request", "64m", "written as in 64Mi"),
     *(
         ("counter_app_namespace", name, "The service's has to be its own, as in counter")
-        for name in ("kube-system", "default", "monitoring", PROBE_NAMESPACE)
+        for name in ("kube-system", "monitoring", PROBE_NAMESPACE)
     ),
     ("counter_app_namespace", "Counter_NS", "of lower-case letters, digits and hyphens"),
     ("counter_app_pre_stop_seconds", 0, "the first three have to be 1 or more"),
-    ("counter_app_pre_stop_seconds", -5, "the first three have to be 1 or more"),
     ("counter_app_prometheus_label", {"app": "a b"}, "labels that Kubernetes takes"),
     ("counter_app_prometheus_namespace", "", "of lower-case letters, digits and hyphens"),
     ("counter_app_proxy_cpu_limit", "0", "the limit at least 10m"),
@@ -64,7 +61,6 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("counter_app_replicas_min", 0, "has to be 1 or more"),
     ("counter_app_replicas_min", 5, "not above the maximum"),
     ("counter_app_scale_down_seconds", 9999, "from 0 to 3600, which is what Kubernetes takes"),
-    ("counter_app_scale_down_seconds", -1, "from 0 to 3600, which is what Kubernetes takes"),
     ("counter_app_valkey_cpu_limit", "1m", "the limit at least 10m"),
     ("counter_app_valkey_cpu_request", "half", "written as in 100m or 0.5"),
     ("counter_app_valkey_memory_limit", "8Mi", "the limit at least 16Mi"),
@@ -75,7 +71,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ),
     ("counter_app_valkey_storage_class", "Fast SSD", "the name of a StorageClass, as in standard"),
     ("counter_app_wait_seconds", 0, "the first three have to be 1 or more"),
-    *(("counter_app_workers", workers, "from 1 to 64") for workers in (0, 100)),
+    ("counter_app_workers", 65, "from 1 to 64"),
     ("counter_image_python", "three", "such as 3.11 for bookworm"),
     (
         "image_registry",
@@ -88,24 +84,21 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("kind_cluster_name", "Foo Bar", "of lower-case letters, digits and hyphens, at most 49"),
     ("kind_cluster_name", "c" * 50, "of lower-case letters, digits and hyphens, at most 49"),
     ("kind_cluster_replace", "maybe", "we were unable to convert to bool"),
-    ("kind_cluster_state", "started", "must be one of: present, absent, got: started"),
     ("kind_cluster_wait_seconds", -1, "the second 1 or more"),
-    *(("kubernetes_version", version, "`make bump WHAT=kubernetes TO=") for version in ("1.35", "v1.35.0")),
-    ("logging_address", "logs.example", "an IPv4 address of the log host, as in 192.0.2.10"),
+    ("kubernetes_version", "1.35", "`make bump WHAT=kubernetes TO="),
     ("logging_address", "192.0.2.256", "an IPv4 address of the log host, as in 192.0.2.10"),
     ("logging_ca_file", "ca.crt", "written from the root on"),
     ("logging_memory_limit", "64Mi", "at least 128Mi, as in 256Mi"),
     ("logging_memory_limit", "much", "a quantity of at least 128Mi"),
     *(
         ("logging_namespace", name, "The collector's has to be its own, as in logging")
-        for name in ("kube-system", "default", "monitoring", "counter", PROBE_NAMESPACE)
+        for name in ("kube-system", "monitoring", "counter", PROBE_NAMESPACE)
     ),
     ("logging_namespace", "Logs_1", "of lower-case letters, digits and hyphens"),
     ("logging_password_file", "password", "written from the root on"),
     ("logging_prometheus_label", {}, "none would admit every pod"),
     ("logging_prometheus_namespace", "", "of lower-case letters, digits and hyphens"),
     ("logging_queue_mb", 5, "the queue has to be 10 or more"),
-    ("logging_state", "started", "must be one of: present, absent, got: started"),
     ("logging_user", "a b", "a user of it that may push, as in collector"),
     ("logging_wait_seconds", 0, "the wait 1 or more"),
     ("monitoring_collector_namespace", "Logs_1", "of lower-case letters, digits and hyphens"),
@@ -122,17 +115,15 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("monitoring_memory_limit", "64Mi", "a quantity of at least 256Mi"),
     *(
         ("monitoring_namespace", name, "Prometheus' has to be its own, as in monitoring")
-        for name in ("kube-system", "default", "logging", "counter", PROBE_NAMESPACE)
+        for name in ("kube-system", "logging", PROBE_NAMESPACE)
     ),
     ("monitoring_retention", "for ever", "as in 15d"),
     ("monitoring_scrape_seconds", 1, "from 5 to 60"),
     ("monitoring_service_namespace", "", "of lower-case letters, digits and hyphens"),
-    ("monitoring_state", "started", "must be one of: present, absent, got: started"),
     ("monitoring_storage", "1Mi", "a quantity of at least 256Mi"),
     ("monitoring_storage_class", "Mine!", "the name of a StorageClass or empty"),
     ("monitoring_wait_seconds", 0, "1 or more"),
     ("monitoring_webhook_url", "hooks.example.com", "as in https://hooks.example.com/alerts"),
-    ("offline_images_check_valid_until", "perhaps", "we were unable to convert to bool"),
     ("offline_images_disk_gib", 1000000, "Free some, or set COUNTER_PLATFORM_CACHE"),
     ("offline_images_go_tags", ["grpc notrace"], "as in [grpcnotrace]"),
     ("offline_images_suite", "12", "by its code name, as in bookworm"),
@@ -140,25 +131,17 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("platform_cache_days", 0, "it has to be 1 or more"),
     ("platform_cache_dir", "~/.cache", "Write them from the root on"),
     ("platform_data_dir", "/var", "have to be below another folder"),
-    *(
-        ("platform_environment", name, "of lower-case letters, digits and hyphens")
-        for name in ("", "..", "a/b", "A", "-a")
-    ),
-    ("platform_hide_secrets", "never", "we were unable to convert to bool"),
-    ("platform_logs", "some", "we were unable to convert to bool"),
-    ("platform_monitoring", "some", "we were unable to convert to bool"),
+    *(("platform_environment", name, "of lower-case letters, digits and hyphens") for name in ("..", "A")),
     *(
         ("platform_http_address", address, "admit only what comes from Docker's gateway")
-        for address in ("localhost", "::1", "0.0.0.0", "192.0.2.1", "127.0.0.256", "127.1", "")  # noqa: S104
+        for address in ("localhost", "0.0.0.0", "127.0.0.256")  # noqa: S104
     ),
-    ("platform_http_port", "http", "we were unable to convert to int"),
     ("platform_http_port", 80800, "from 1 to 65535"),
     ("platform_kubeconfig", "kubeconfig", "Write them from the root on"),
     ("platform_licences", {"deb": ["GPL-*"], "golang": ["MIT"]}, "the lists deb, golang and pypi"),
     ("platform_licences", {"deb": "GPL-*", "golang": ["MIT"], "pypi": ["MIT"]}, "the lists deb, golang and pypi"),
     ("platform_licences", {"deb": ["GNU GPL"], "golang": ["MIT"], "pypi": ["MIT"]}, "as in MIT or BSD-*"),
     ("platform_node_port", 8080, "from 30000 to 32767"),
-    ("platform_owner", "root", "we were unable to convert to int"),
     ("platform_node_packages_date", "", "a day, as in 2026-01-31"),
     ("platform_packages_date", "", "a day, as in 2026-01-31"),
     ("platform_packages_dir", "packages", "Write them from the root on"),
@@ -166,11 +149,12 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("platform_state_dir", "/", "have to be below another folder"),
 ]
 
-# Beside each a reason why nothing of it could be refused, or why that is not shown here.
+# Beside each the reason why no row shows it.
 EXEMPT: dict[str, str] = {
     "image_lock": "what is wrong with it is in test_origin.py",
     "image_registry_password": "no message shows it; image_registry_user without it is refused",
     "platform_origin": "the role offline_images decides",
+    "platform_owner": "a number that has no bounds",
     "monitoring_email_password": "no message shows it; monitoring_email_user without it is refused",
 }
 EXEMPT_ROLES = {
@@ -180,7 +164,6 @@ EXEMPT_ROLES = {
 
 # What is on the edge of being refused.
 ACCEPTED: list[Values] = [
-    {},
     {
         "counter_app_namespace": "c" * 63,
         "counter_app_client_label": {"app": ""},
@@ -202,7 +185,7 @@ ACCEPTED: list[Values] = [
         "counter_app_valkey_storage": "5Gi",
     },
 ]
-ADDRESSES = ["127.0.0.1", "127.0.0.53", "127.255.255.254"]
+ADDRESS = "127.255.255.254"
 
 # With a prefix of a role, and no variable of one.
 UNKNOWN: list[tuple[str, Any, str]] = [
@@ -228,33 +211,23 @@ ON_EC2: Values = {
     "log_instance_backend": {"bucket": "state", "key": "logs.tfstate", "region": "eu-central-1"},
 }
 REFUSED_ON_EC2: list[tuple[str, Any, str]] = [
-    ("log_instance_kind", "gcp", "must be one of: container, aws, got: gcp"),
-    ("log_instance_state", "started", "must be one of: present, absent, got: started"),
     ("log_instance_region", "frankfurt", "as in eu-central-1"),
     ("log_host_client_cidrs", [], "at least one network"),
     *(
         ("log_host_client_cidrs", ["203.0.113.0/24", network], "an IPv4 network, as in 203.0.113.0/24")
-        for network in (
-            "0.0.0.0/0",
-            "128.0.0.0/1",
-            "10.0.0.0/33",
-            "10.0.0.256/32",
-            "10.0.0.5/8",
-            "203.0.113.4",
-            "::/0",
-            "world",
-        )
+        # Too wide, invalid, and not of IPv4.
+        for network in ("0.0.0.0/0", "10.0.0.256/32", "::/0")
     ),
     ("log_host_ssh_cidrs", [], "which sets the host up by SSH"),
     *(
         ("log_host_ssh_cidrs", [network], "no wider than /8 in the first and /16 in the second")
-        for network in ("10.0.0.0/8", "0.0.0.0/0", "10.0.0.0/33")
+        for network in ("10.0.0.0/8", "10.0.0.0/33")
     ),
     ("log_instance_public_key", "-----BEGIN", "a line as in id_ed25519.pub"),
     ("log_instance_backend", {"bucket": "state"}, "has bucket; bucket, key and region"),
     ("log_instance_terraform", "terraform-of-nobody", "nowhere in PATH"),
-    ("log_instance_provider_mirrors", ["/etc"], "HOST/NAMESPACE/TYPE/VERSION/OS_ARCH"),
 ]
+MIRRORS: Values = {"log_instance_provider_mirrors": ["/etc"]}
 ACCEPTED_ON_EC2 = {
     **ON_EC2,
     "log_host_client_cidrs": ["10.0.0.0/8", "255.255.255.255/32"],
@@ -268,10 +241,8 @@ ARCHIVE: Values = {
     "log_host_loki_archive_checksum": f"sha256:{'0' * 64}",
 }
 REFUSED_FOR_LOG_HOST: list[tuple[str, Any, str]] = [
-    ("log_host_store", "elasticsearch", "must be one of: victorialogs, loki, got: elasticsearch"),
     ("log_host_loki_archive", "", "Loki is not fetched or built by itself"),
     ("log_host_loki_archive", "/nowhere/loki.zip", "upstream's release archive loki-linux-amd64.zip, as a file on the"),
-    ("log_host_loki_archive_checksum", "", "as in sha256:HEX"),
     ("log_host_loki_archive_checksum", "md5:0", "as in sha256:HEX"),
     ("log_host_retention", "12h", "no less than 24h"),
     ("log_host_disk_full_percent", 100, "they have to be from 50 to 99"),
@@ -286,13 +257,12 @@ REFUSED_FOR_LOG_HOST: list[tuple[str, Any, str]] = [
 ]
 BUCKET: Values = {"log_host_storage": "s3", "log_host_s3_bucket": "logs", "log_host_s3_region": "eu-central-1"}
 ACCEPTED_FOR_LOG_HOST: list[Values] = [
-    {},
     {"log_host_client_cidrs": ["0.0.0.0/0", "2001:db8::/32"]},
     ARCHIVE,
     {**ARCHIVE, "log_host_loki_archive": "https://mirror.example/loki-linux-amd64.zip", **BUCKET},
 ]
 
-NAMES = ["Loki", "loki_1", "-loki", "l" * 64]
+NAMES = ["loki_1", "l" * 64]
 IMAGES = ["haproxy", "docker.io/library/haproxy:latest", "docker.io/library/haproxy:2 6"]
 
 
@@ -327,13 +297,14 @@ CASES: list[tuple[str, Values]] = [
     *((role_of(variable), {variable: value}) for variable, value, _ in REFUSED),
     *(("log_instance", {**ON_EC2, variable: value}) for variable, value, _ in REFUSED_ON_EC2),
     ("log_instance", ACCEPTED_ON_EC2),
+    ("log_instance", {**ON_EC2, **MIRRORS}),
     *(("log_host", {**ARCHIVE, variable: value}) for variable, value, _ in REFUSED_FOR_LOG_HOST),
     ("log_host", BUCKET),
     *(("log_host", values) for values in ACCEPTED_FOR_LOG_HOST),
     *(("log_instance", {"log_instance_name": name}) for name in NAMES),
     *(("offline_images", with_image(image)) for image in IMAGES),
     *(("counter_app", values) for values in ACCEPTED),
-    *(("platform", {"platform_http_address": address}) for address in ADDRESSES),
+    ("platform", {"platform_http_address": ADDRESS}),
     ("counter_app", {"counter_app_workers": 8}),
 ]
 
@@ -349,17 +320,21 @@ def checked(role: str, values: Values) -> dict[str, Any]:
 
     part = "backup" if "counter_app_backup" in values else "preflight"
     checks = {"name": role, "tasks_from": part if (ROOT / f"roles/{role}/tasks/{part}.yml").exists() else "main"}
+    # The platform's own checks, which every role depends on, are those of its own cases.
+    given = values if role == "platform" else {**values, "platform_checked": True}
     return {
-        "block": [{"ansible.builtin.include_role": checks, "vars": values}, note("''")],
+        "block": [{"ansible.builtin.include_role": checks, "vars": given}, note("''")],
         "rescue": [note(f"({MESSAGES}) | map(attribute='msg', default='') | join(' ')")],
     }
 
 
 def inventory_of(folder: Path, environment: str) -> Path:
-    """Return the inventory of an environment that is nobody's: somebody may work on the others meanwhile."""
+    """Return the inventory of an environment that is nobody's: the others' clusters and ports are somebody's work."""
     inventory = folder / environment
     shutil.copytree(ROOT / "inventories/local", inventory)
-    (inventory / "group_vars/all/root.yml").write_text(f"platform_root: {ROOT}\n")
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        own = {"platform_root": str(ROOT), "platform_http_port": unused.getsockname()[1]}
+    (inventory / "group_vars/all/own.yml").write_text(yaml.safe_dump(own))
     return inventory
 
 
@@ -398,23 +373,29 @@ def shown(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
-@pytest.mark.parametrize(("variable", "value", "remedy"), REFUSED)
-def test_value_is_refused(variable: str, value: Any, remedy: str) -> None:
-    message = answer(role_of(variable), {variable: value})
-    assert variable in message
-    assert shown(value) in message
-    assert remedy in message
+def not_refused(role: str, given: Values, rows: list[tuple[str, Any, str]]) -> list[tuple[str, Any, str]]:
+    """Return the rows whose message lacks the variable, the value or the remedy, each with what was said instead."""
+    said = [(variable, value, remedy, answer(role, {**given, variable: value})) for variable, value, remedy in rows]
+    return [
+        (variable, value, message)
+        for variable, value, remedy, message in said
+        if not all(part in message for part in (variable, shown(value), remedy))
+    ]
 
 
-@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
-def test_every_variable_has_a_value_that_is_refused(role: Path) -> None:
-    if role.name in EXEMPT_ROLES:
-        return
+@pytest.mark.parametrize("role", sorted({role_of(variable) for variable, _, _ in REFUSED}))
+def test_values_are_refused(role: str) -> None:
+    assert not_refused(role, {}, [row for row in REFUSED if role_of(row[0]) == role]) == []
+
+
+def test_every_variable_has_a_value_that_is_refused() -> None:
+    checked_here = [role for role in ROLES if role.name not in EXEMPT_ROLES]
+    options = {name: option for role in checked_here for name, option in options_of(role).items()}
+    # Ansible refuses other values of these; one row for each way shows that it does.
+    typed = {name for name, option in options.items() if option["type"] == "bool" or "choices" in option}
     refused = {variable for variable, _, _ in REFUSED} | {"platform_images"}
-    missing = sorted(set(options_of(role)) - refused - set(EXEMPT))
-    assert not missing, (
-        f"give each a row in REFUSED, with a check in {role.name} that refuses it; or a reason in EXEMPT"
-    )
+    missing = sorted(set(options) - refused - typed - set(EXEMPT))
+    assert missing == [], "give each a row in REFUSED and a check that refuses it, or a reason in EXEMPT"
 
 
 def test_exemptions_are_needed() -> None:
@@ -450,53 +431,51 @@ def test_what_a_role_has_registered_is_not_refused(tmp_path: Path) -> None:
     assert run.status == 0, run.output
 
 
-@pytest.mark.parametrize(("variable", "value", "remedy"), REFUSED_ON_EC2)
-def test_value_for_a_host_on_ec2_is_refused(variable: str, value: Any, remedy: str) -> None:
-    if variable == "log_instance_provider_mirrors":
-        require_terraform()  # The check before it looks for one.
-    message = answer("log_instance", {**ON_EC2, variable: value})
-    assert variable in message
-    assert remedy in message
-    if isinstance(value, list) and value:
-        # Of several networks the one that is wrong is named.
-        assert value[-1] in message
+def test_values_for_a_host_on_ec2_are_refused() -> None:
+    # Of several networks the one that is wrong is named.
+    rows = [
+        (name, value[-1] if isinstance(value, list) and value else "", text) for name, value, text in REFUSED_ON_EC2
+    ]
+    said = [answer("log_instance", {**ON_EC2, name: value}) for name, value, _ in REFUSED_ON_EC2]
+    assert [
+        (row, message) for row, message in zip(rows, said, strict=True) if not all(part in message for part in row)
+    ] == []
 
 
-def test_values_for_a_host_on_ec2_are_not_refused() -> None:
+def test_values_for_terraform() -> None:
     require_terraform()
     assert answer("log_instance", ACCEPTED_ON_EC2) == ""
+    message = answer("log_instance", {**ON_EC2, **MIRRORS})
+    assert "log_instance_provider_mirrors has /etc" in message
+    assert "HOST/NAMESPACE/TYPE/VERSION/OS_ARCH" in message
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_name_that_no_host_could_have_is_refused(name: str) -> None:
-    message = answer("log_instance", {"log_instance_name": name})
-    assert f"log_instance_name is '{name}'; it has to be a name that a host may have" in message
+def test_name_that_no_host_could_have_is_refused() -> None:
+    for name in NAMES:
+        message = answer("log_instance", {"log_instance_name": name})
+        assert f"log_instance_name is '{name}'; it has to be a name that a host may have" in message
 
 
-@pytest.mark.parametrize(("variable", "value", "remedy"), REFUSED_FOR_LOG_HOST)
-def test_value_for_the_log_host_is_refused(variable: str, value: Any, remedy: str) -> None:
-    message = answer("log_host", {**ARCHIVE, variable: value})
-    assert variable in message
-    assert shown(value) in message
-    assert remedy in message
-
-
-def test_bucket_for_victorialogs_is_refused() -> None:
+def test_values_for_the_log_host_are_refused() -> None:
+    assert not_refused("log_host", ARCHIVE, REFUSED_FOR_LOG_HOST) == []
     message = answer("log_host", BUCKET)
     assert "log_host_storage is s3, log_host_store is victorialogs" in message
     assert "or of Loki s3 with a bucket and a region" in message
 
 
-@pytest.mark.parametrize("values", ACCEPTED_FOR_LOG_HOST, ids=lambda values: ",".join(values))
-def test_values_for_the_log_host_are_not_refused(values: Values) -> None:
-    assert answer("log_host", values) == ""
+def test_values_that_can_be_used_are_not_refused() -> None:
+    accepted: list[tuple[str, Values]] = [
+        *(("log_host", values) for values in ACCEPTED_FOR_LOG_HOST),
+        *(("counter_app", values) for values in ACCEPTED),
+        ("platform", {"platform_http_address": ADDRESS}),
+    ]
+    assert [(case, answer(*case)) for case in accepted if answer(*case)] == []
 
 
-def test_log_host_is_checked_before_its_machine_is_made() -> None:
+def test_log_host_is_checked_before_its_machine_is_made(tmp_path: Path) -> None:
+    inventory = str(inventory_of(tmp_path, "values"))
     # Check mode, so that nothing would be made here if it were not refused.
-    run = execute(
-        "ansible-playbook", "-i", "inventories/local", "playbooks/logs.yml", "--check", "-e", "log_host_store=loki"
-    )
+    run = execute("ansible-playbook", "-i", inventory, "playbooks/logs.yml", "--check", "-e", "log_host_store=loki")
     message = run.message()
     assert run.status != 0, message
     assert "log_host_loki_archive is ''" in message
@@ -504,20 +483,10 @@ def test_log_host_is_checked_before_its_machine_is_made() -> None:
     assert "TASK [container_engine : Publish" not in message, "the engine comes after the checks"
 
 
-@pytest.mark.parametrize("image", IMAGES)
-def test_image_without_a_version_is_refused(image: str) -> None:
-    message = answer("offline_images", with_image(image))
-    assert f"no name and version that a registry or a node would take: {image}." in message
-
-
-@pytest.mark.parametrize("values", ACCEPTED, ids=len)
-def test_values_that_can_be_used_are_not_refused(values: Values) -> None:
-    assert answer("counter_app", values) == ""
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_loopback_address_is_not_refused(address: str) -> None:
-    assert answer("platform", {"platform_http_address": address}) == ""
+def test_image_without_a_version_is_refused() -> None:
+    for image in IMAGES:
+        message = answer("offline_images", with_image(image))
+        assert f"no name and version that a registry or a node would take: {image}." in message
 
 
 def test_workers_need_memory() -> None:
