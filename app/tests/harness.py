@@ -24,6 +24,7 @@ from lib.wait import wait_for
 
 PATIENCE = 20.0  # seconds; only a broken service gets near it
 PROXY_PATIENCE = 2  # seconds, instead of ten, that the proxy waits for a request
+ANSWER_SECONDS = 5  # that the proxy waits for an answer, as in a pod
 # For services that other tests trace already: tracing every line would triple the time, and shows nothing new.
 UNTRACED = {"COVERAGE_PROCESS_CONFIG": ""}
 
@@ -195,7 +196,7 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
 
     def __init__(self, directory: Path, service: "Service") -> None:
         self.port = free_port()
-        variables = {"pre_stop_seconds": 1, "drain_seconds": 5, "answer_seconds": 5, "workers": 1}
+        variables = {"pre_stop_seconds": 1, "drain_seconds": 5, "answer_seconds": ANSWER_SECONDS, "workers": 1}
         as_ansible = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)  # noqa: S701
         text = as_ansible.from_string(self.template.read_text()).render(
             {f"counter_app_{name}": value for name, value in variables.items()}, _counter_app_paths=PUBLIC_PATHS

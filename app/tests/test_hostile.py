@@ -55,31 +55,32 @@ def test_a_large_body_is_neither_read_nor_kept(tmp_path: Path) -> None:
         assert memory(service) - before < 20_000_000
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"nonsense\r\n\r\n",
-        b"get / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET / HTTP/1.1\nHost: x\n\n",
-        b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\x00\r\n\r\n",
-        b"GET /?\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
-    ],
-)
-def test_bad_requests(service: Service, sent: bytes) -> None:
-    lines, count = len(service.logs()), service.request("/").json["count"]
-    answer = service.raw(sent)
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"\r\ncache-control: no-store\r\n" in answer
-    assert b"\r\nserver:" not in answer
-    (complaint,) = (line for line in service.logs()[lines:] if line["level"] == "warning")
-    assert (complaint["logger"], complaint["message"]) == ("uvicorn.error", "Invalid HTTP request received.")
-    assert service.request("/").json["count"] == count + 1
+BAD_REQUESTS = [
+    b"nonsense\r\n\r\n",
+    b"get / HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"GET / HTTP/1.1\nHost: x\n\n",
+    b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\x00\r\n\r\n",
+    b"GET /?\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+]
+
+
+def test_bad_requests(service: Service) -> None:
+    for sent in BAD_REQUESTS:
+        lines, count = len(service.logs()), service.request("/").json["count"]
+        answer = service.raw(sent)
+        assert answer.startswith(b"HTTP/1.1 400 "), sent
+        assert b"\r\ncache-control: no-store\r\n" in answer, sent
+        assert b"\r\nserver:" not in answer, sent
+        complaints = [line for line in service.logs()[lines:] if line["level"] == "warning"]
+        named = [(line["logger"], line["message"]) for line in complaints]
+        assert named == [("uvicorn.error", "Invalid HTTP request received.")], sent
+        assert service.request("/").json["count"] == count + 1, sent
 
 
 def test_a_websocket_handshake_is_a_request_like_any_other(service: Service) -> None:
@@ -146,14 +147,19 @@ PIECES = [
 
 
 @pytest.mark.parametrize("proxied", [False, pytest.param(True, marks=needs_proxy)], ids=["alone", "proxied"])
-def test_whatever_is_sent_counts_once_or_not_at_all(tmp_path: Path, proxied: bool) -> None:
+@pytest.mark.parametrize("examples", [40, pytest.param(150, marks=pytest.mark.soak)])
+def test_whatever_is_sent_counts_once_or_not_at_all(tmp_path: Path, proxied: bool, examples: int) -> None:
     with ExitStack() as stack:
         service = stack.enter_context(Service(tmp_path))
         to = stack.enter_context(Proxy(tmp_path, service)) if proxied else service
         counts: list[int] = []
 
         @settings(
-            max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+            max_examples=examples,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+            database=None,
         )
         @given(st.lists(st.sampled_from(PIECES) | st.just(GET) | st.binary(max_size=6), max_size=8).map(b"".join))
         @example(GET * 3)

@@ -1,5 +1,7 @@
 """What the service leaves to the proxy: HAProxy as it is in a pod, with the service behind it."""
 
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ import pytest
 from lib.load import Load
 from lib.wait import wait_for
 
-from tests.harness import PATIENCE, PROXY_PATIENCE, UNTRACED, Proxy, Service, needs_proxy
+from tests.harness import ANSWER_SECONDS, PATIENCE, PROXY_PATIENCE, UNTRACED, Proxy, Service, needs_proxy
 from tests.test_hostile import GET, all_of, connect, memory
 
 pytestmark = needs_proxy
@@ -52,12 +54,11 @@ def test_slow_clients(pair: tuple[Service, Proxy]) -> None:
     assert service.request("/").json["count"] == 401
 
 
-@pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: "])
-def test_heads_that_are_too_large_do_not_arrive(pair: tuple[Service, Proxy], begun: bytes) -> None:
+def test_heads_that_are_too_large_do_not_arrive(pair: tuple[Service, Proxy]) -> None:
     service, proxy = pair
     before = memory(service)
     with ExitStack() as stack:
-        for _ in range(20):
+        for begun in [b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: "] * 10:
             connection = connect(stack, proxy)
             with pytest.raises(OSError, match=r"reset|Broken pipe"):
                 _send(connection, [begun, *[b"x" * 100_000] * 100], 0.001)
@@ -80,6 +81,21 @@ def test_service_that_takes_no_connection_is_503_after_two_seconds(tmp_path: Pat
             assert proxy.request("/").status == 503
             # Tried twice: what is refused is tried again after a second, what hangs is given up after one.
             assert 0.9 < time.monotonic() - start < (2.5 if hangs else 1.5)
+
+
+def test_service_that_stands_still_is_504_and_counts_once(pair: tuple[Service, Proxy]) -> None:
+    service, proxy = pair
+    (worker,) = service.workers()
+    os.kill(worker, signal.SIGSTOP)
+    start = time.monotonic()
+    answer = proxy.request("/")
+    took = time.monotonic() - start
+    os.kill(worker, signal.SIGCONT)
+    assert (answer.status, answer.json) == (504, {"title": "The service did not answer in time"})
+    assert ANSWER_SECONDS - 0.5 < took < ANSWER_SECONDS + 2
+    # Answered after whatever the proxy has sent, and not counted itself.
+    assert service.request("/version").status == 200
+    assert service.request("/").json["count"] == 2, "the request that was given up was sent once"
 
 
 def test_nobody_keeps_a_connection_where_half_of_them_are_taken(pair: tuple[Service, Proxy]) -> None:
