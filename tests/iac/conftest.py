@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from iac.life import Life
 from lib.aws import Aws, aws
-from lib.terraform import INPUTS, MODULE, Terraform, copy_of, require_provider
+from lib.paths import ROOT
+from lib.terraform import MODULE, Terraform, copy_of, require_provider
 
 LOCAL_STATE = 'terraform {\n  backend "local" {}\n}\n'
 
@@ -51,14 +53,15 @@ def inputs(ready: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Terraf
 
 @pytest.fixture(scope="session")
 def life(api: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    """The module's life in the environment production, with its state in the API's bucket."""
+    """The module's life in an environment as production, with its state in the API's bucket."""
     require_provider()
-    terraform = Terraform(copy_of(MODULE, tmp_path_factory.mktemp("applied") / "solution"), api.environment)
-    terraform.init(*api.backend())
-    terraform.give({**INPUTS, "environment": "production"})
-    life = Life(terraform)
+    inventory = tmp_path_factory.mktemp("inventories") / "molecule-aws"
+    shutil.copytree(ROOT / "inventories/production", inventory)
+    plugin = inventory / "logs.aws_ec2.yml"
+    plugin.write_text(plugin.read_text().replace("tag:Environment: production", f"tag:Environment: {inventory.name}"))
+    life = Life(api, inventory, tmp_path_factory.mktemp("applied") / "solution")
     yield life
-    life.destroyed()
+    life.end()
 
 
 @pytest.fixture(scope="session", autouse=True)

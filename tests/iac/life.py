@@ -1,41 +1,127 @@
-"""The module applied and destroyed while other tests run: each takes most of a minute, and hardly computes."""
+"""The module's life: the role log_instance applies it and destroys it while other tests run.
+
+Each takes most of a minute, and hardly computes.
+"""
 
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from lib.terraform import Command, Terraform
+from lib.aws import REGION, STATE_BUCKET, Aws
+from lib.command import Run, execute
+from lib.paths import ROOT
+from lib.terraform import INPUTS, MODULE, Terraform, copy_of, provider_mirror
 from lib.types import Json
 
+STATE = "logs.tfstate"
+SSH = "203.0.113.4/32"
+NAMED: Json = {"data_volume_gib": 2, "tags": {"Team": "observability"}}
 
-def outputs(terraform: Terraform) -> Json:
-    """Return the outputs by name."""
-    return {name: about["value"] for name, about in json.loads(terraform("output", "-json")).items()}
+
+@dataclass(frozen=True)
+class Made:
+    """What was reported before there was an instance, and what was done.
+
+    Attributes:
+        missed: a playbook that needs a host and finds none.
+        promised: check mode.
+        before: the instances after these two.
+        made: the run that makes one.
+    """
+
+    missed: Run
+    promised: Run
+    before: list[dict[str, Any]]
+    made: Run
 
 
 class Life:
-    """The module applied and destroyed; each is begun before somebody waits for it."""
+    """The role on an AWS API, and Terraform with the same inputs and the same state.
 
-    def __init__(self, terraform: Terraform) -> None:
-        self._terraform = terraform
-        self._apply = terraform.start("apply", "-auto-approve")
-        self._destroy: Command | None = None
+    Args:
+        api: the API.
+        inventory: a copy of production's, for an environment that is nobody's.
+        folder: where Terraform's copy of the module goes.
+    """
+
+    def __init__(self, api: Aws, inventory: Path, folder: Path) -> None:
+        self.api = api
+        self.inventory = inventory
+        self.inputs = {**INPUTS, "environment": inventory.name, "ssh_cidrs": [SSH], **NAMED}
+        self._pool = ThreadPoolExecutor(1)
+        self._made = self._pool.submit(self._make)
+        self._removed: Future[Run] | None = None
         self._outputs: Json = {}
+        self._terraform = Terraform(copy_of(MODULE, folder), api.environment)
+        self._terraform.init(*api.backend(STATE))
+        self._terraform.give(self.inputs)
+
+    def playbook(self, *arguments: str, path: str = "molecule/log_instance/aws.yml") -> Run:
+        """Run a playbook; without another one, the role, and a play on the host that it adds or the inventory finds."""
+        mirror = provider_mirror()
+        values = {
+            "platform_root": str(ROOT),
+            "log_host_client_cidrs": self.inputs["client_cidrs"],
+            "log_host_ssh_cidrs": self.inputs["ssh_cidrs"],
+            "log_instance_public_key": self.inputs["public_key"],
+            "log_instance_dns_names": ["logs.example.com"],
+            "log_instance_backend": {
+                "bucket": STATE_BUCKET, "key": STATE, "region": REGION, "use_path_style": "true",
+            },
+            "log_instance_inputs": NAMED,
+            "log_instance_provider_mirrors": [str(mirror)] if mirror else [],
+        }  # fmt: skip
+        command = ["ansible-playbook", "-i", str(self.inventory), path]
+        return execute(*command, "-e", json.dumps(values), *arguments, environment=self.api.environment)
+
+    def _make(self) -> Made:
+        missed = self.playbook(path="molecule/log_instance/host.yml")
+        promised = self.playbook("--check", "--diff")
+        return Made(missed, promised, self.running(), self.playbook())
+
+    def running(self) -> list[dict[str, Any]]:
+        """Return the instances that run."""
+        filters = [{"Name": "instance-state-name", "Values": ["running"]}]
+        found = self.api.client("ec2").describe_instances(Filters=filters)["Reservations"]
+        return [instance for reservation in found for instance in reservation["Instances"]]
+
+    def made(self) -> Made:
+        """Wait for the apply."""
+        return self._made.result()
 
     def applied(self) -> Terraform:
-        """Wait for the apply."""
-        self._apply.end(timeout=600)
+        """Return Terraform once the role has applied the module."""
+        run = self.made().made
+        assert run.status == 0, run.output
         return self._terraform
 
-    def destroy(self) -> None:
-        """Begin the destroy, unless it was begun."""
-        if self._destroy is None:
-            self._outputs = outputs(self.applied())
-            self._destroy = self._terraform.start("destroy", "-auto-approve")
-
-    def destroyed(self) -> Json:
-        """Wait for the destroy; return the outputs of what there was."""
-        self.destroy()
-        assert self._destroy
-        self._destroy.end(timeout=600)
+    def outputs(self) -> Json:
+        """Return the outputs of what is applied, by name; after the removal, those from before it."""
+        if self._removed is None:
+            told = json.loads(self.applied()("output", "-json"))
+            self._outputs = {name: about["value"] for name, about in told.items()}
         return self._outputs
+
+    def remove(self) -> None:
+        """Begin the removal, unless it was begun."""
+        if self._removed is None:
+            self.outputs()
+            self._removed = self._pool.submit(self.absent)
+
+    def absent(self, *arguments: str) -> Run:
+        """Have the role remove the instance, by the playbook that makes the log host."""
+        return self.playbook("-e", "log_instance_state=absent", *arguments, path="playbooks/logs.yml")
+
+    def removed(self) -> Run:
+        """Wait for the removal."""
+        self.remove()
+        assert self._removed
+        return self._removed.result()
+
+    def end(self) -> None:
+        """Wait for whatever was begun."""
+        self._pool.shutdown()

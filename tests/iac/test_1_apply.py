@@ -1,4 +1,4 @@
-"""The module applied on an AWS API, which also keeps its state, and the inventory that finds the host."""
+"""The module applied by the role on an AWS API, which also keeps its state, and the inventory that finds the host."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from iac.life import Life, outputs
+from iac.life import SSH, STATE, Life
 from lib.aws import REGION, STATE_BUCKET, Aws
 from lib.command import execute
-from lib.terraform import INPUTS, Terraform, TerraformError, copy_of
+from lib.paths import CACHE
+from lib.terraform import MODULE, Terraform, TerraformError, copy_of
 from lib.types import Json
 
 MOVED = {"vpc", "internet_gateway", "security_group", "key_pair", "flow_log", "instance", "eip"}
@@ -20,7 +21,7 @@ MOVED = {"vpc", "internet_gateway", "security_group", "key_pair", "flow_log", "i
 
 def kept_state(api: Aws) -> str:
     """Return the state as it is in the bucket."""
-    content: bytes = api.client("s3").get_object(Bucket=STATE_BUCKET, Key="logs.tfstate")["Body"].read()
+    content: bytes = api.client("s3").get_object(Bucket=STATE_BUCKET, Key=STATE)["Body"].read()
     return content.decode()
 
 
@@ -38,9 +39,33 @@ def destroyed(changed: list[Json]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def applied(life: Life) -> Iterator[Terraform]:
-    """The module applied for production; when all tests here are done, its end is begun."""
+    """Terraform where the role has applied the module; when all tests here are done, the removal is begun."""
     yield life.applied()
-    life.destroy()
+    life.remove()
+
+
+def test_check_mode_says_what_is_made_and_the_plays_that_follow_get_it(life: Life) -> None:
+    run = life.made()
+    assert (run.promised.status, run.promised.recap("changed")) == (0, 1), run.promised.output
+    assert "aws_instance.log_host" in run.promised.output
+    assert "host logs is" not in run.promised.output
+    assert run.before == []
+
+    assert (run.made.status, run.made.recap("changed")) == (0, 1), run.made.output
+    (running,) = life.running()
+    device = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol"
+    address = running["PublicIpAddress"]
+    assert f"host logs is ec2-user@{address} by ssh with {device}" in run.made.message()
+    named = f"names logs.example.com {address}; environment {life.inventory.name}; SSH from {SSH}"
+    assert named in run.made.message()
+    assert {"Key": "Team", "Value": "observability"} in running["Tags"]
+
+
+def test_without_an_instance_a_playbook_that_needs_it_says_so(life: Life) -> None:
+    run = life.made().missed
+    assert run.status != 0
+    assert "No host of the group log_hosts is in the inventory." in run.message()
+    assert run.recap("changed") == 0
 
 
 def test_second_plan_has_nothing_to_do(applied: Terraform) -> None:
@@ -49,11 +74,17 @@ def test_second_plan_has_nothing_to_do(applied: Terraform) -> None:
 
 def test_state_is_in_the_bucket_and_nowhere_else(applied: Terraform, api: Aws) -> None:
     assert "aws_instance" in {entry["type"] for entry in json.loads(kept_state(api))["resources"]}
-    assert not list(applied.folder.glob("*.tfstate*"))
+    assert not [*MODULE.glob("*.tfstate*"), *applied.folder.glob("*.tfstate*")]
+
+
+@pytest.mark.usefixtures("applied")
+def test_state_is_locked_without_being_asked_to(life: Life) -> None:
+    settings = json.loads((CACHE / "terraform" / life.inventory.name / "terraform.tfstate").read_text())
+    assert settings["backend"]["config"]["use_lockfile"] is True
 
 
 def test_state_that_somebody_holds_is_not_touched(applied: Terraform, api: Aws) -> None:
-    lock = {"Bucket": STATE_BUCKET, "Key": "logs.tfstate.tflock"}
+    lock = {"Bucket": STATE_BUCKET, "Key": f"{STATE}.tflock"}
     holder = {"ID": "0", "Operation": "OperationTypeApply", "Who": "somebody", "Created": "2026-01-01T00:00:00Z"}
     api.client("s3").put_object(**lock, Body=json.dumps(holder).encode())
     try:
@@ -71,12 +102,12 @@ def test_instance_that_is_replaced_keeps_the_logs_and_the_address(applied: Terra
 
 
 @pytest.mark.usefixtures("applied")
-def test_deployment_of_an_earlier_version_is_kept_whole(ready: Terraform, api: Aws, tmp_path: Path) -> None:
+def test_deployment_of_an_earlier_version_is_kept_whole(life: Life, ready: Terraform, api: Aws, tmp_path: Path) -> None:
     state = kept_state(api)
     for now, before in (
         ('"name": "log_host"', '"name": "loki"'),
         ('.log_host"', '.loki"'),
-        ("counter-logs-production", "counter-loki-production"),
+        (f"counter-logs-{life.inventory.name}", f"counter-loki-{life.inventory.name}"),
         ('"Service": "logs"', '"Service": "loki"'),
         ("Log host: HTTPS and SSH from named networks", "Loki: HTTPS from named networks"),
         ("What the log host may do", "What the Loki host may do"),
@@ -85,7 +116,7 @@ def test_deployment_of_an_earlier_version_is_kept_whole(ready: Terraform, api: A
         state = state.replace(now, before)
     upgraded = Terraform(copy_of(ready.folder, tmp_path / "solution"), api.environment)
     (upgraded.folder / "terraform.tfstate").write_text(state)
-    upgraded.give({**INPUTS, "environment": "production"})
+    upgraded.give(life.inputs)
     # The API knows nothing of the names that this state has.
     changed = changes(upgraded, "-refresh=false")
     assert {tuple(entry["change"]["actions"]) for entry in changed} == {("update",)}
@@ -93,34 +124,52 @@ def test_deployment_of_an_earlier_version_is_kept_whole(ready: Terraform, api: A
     assert moved == {f"aws_{kind}.log_host" for kind in MOVED}
 
 
-def test_host_is_what_was_asked_for(applied: Terraform, api: Aws) -> None:
-    ec2, made = api.client("ec2"), outputs(applied)
+@pytest.mark.usefixtures("applied")
+def test_host_is_what_was_asked_for(life: Life, api: Aws) -> None:
+    ec2, made = api.client("ec2"), life.outputs()
     (reservation,) = ec2.describe_instances(InstanceIds=[made["instance_id"]])["Reservations"]
     (instance,) = reservation["Instances"]
     assert instance["PublicIpAddress"] == made["address"]
     assert instance["PrivateIpAddress"] == made["private_address"]
-    assert instance["KeyName"] == "counter-logs-production"
+    assert instance["KeyName"] == f"counter-logs-{life.inventory.name}"
     # A path by which Linux finds a volume, whichever device it became.
     assert made["data_device"].endswith(made["data_volume_id"].replace("vol-", "_vol"))
     volumes = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [made["instance_id"]]}])
     assert [volume["Encrypted"] for volume in volumes["Volumes"]] == [True, True]
     rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [made["security_group_id"]]}])
     inward = [rule for rule in rules["SecurityGroupRules"] if not rule["IsEgress"]]
-    assert [(rule["FromPort"], rule["ToPort"], rule["CidrIpv4"]) for rule in inward] == [(443, 443, "203.0.113.0/24")]
+    # The same networks that the firewall on the host admits.
+    assert {(rule["FromPort"], rule["ToPort"], rule["CidrIpv4"]) for rule in inward} == {
+        (443, 443, "203.0.113.0/24"), (22, 22, SSH),
+    }  # fmt: skip
 
 
-def test_inventory_of_production_finds_the_host(applied: Terraform, api: Aws) -> None:
-    run = execute("ansible-inventory", "-i", "inventories/production", "--list", environment=api.environment)
+@pytest.mark.usefixtures("applied")
+def test_inventory_of_production_finds_the_host(life: Life, api: Aws) -> None:
+    run = execute("ansible-inventory", "-i", str(life.inventory), "--list", environment=api.environment)
     assert run.status == 0, run.output
     found = json.loads(run.output[run.output.index("{") :])
     assert found["log_hosts"]["hosts"] == ["logs"]
     # What AWS says is never taken for a template; the listing marks such texts.
     told = json.dumps(found["_meta"]["hostvars"]["logs"])
     host = json.loads(re.sub(r'\{"__ansible_unsafe": ("[^"]*")\}', r"\1", told))
-    made = outputs(applied)
+    made = life.outputs()
     assert host["ansible_host"] == made["address"]
     assert host["ansible_user"] == made["ssh_user"]
     assert host["instance_id"] == made["instance_id"]
     assert host["log_instance_data_device"] == made["data_device"]
     assert made["tags"].items() <= host["tags"].items()
     assert host["placement"]["region"] == REGION
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("applied")
+def test_second_run_of_the_role_changes_nothing_and_check_mode_removes_nothing(life: Life) -> None:
+    (running,) = life.running()
+    for mode in (["--check"], []):
+        again = life.playbook(*mode)
+        assert (again.status, again.recap("changed")) == (0, 0), again.output
+        assert f"host logs is ec2-user@{running['PublicIpAddress']}" in again.message()
+    removed = life.absent("--check")
+    assert (removed.status, removed.recap("changed")) == (0, 1), removed.output
+    assert life.running() == [running]

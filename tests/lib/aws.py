@@ -41,9 +41,9 @@ class Aws:
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         return boto3.client(service, region_name=REGION, endpoint_url=self.url, **keys)
 
-    def backend(self) -> list[str]:
+    def backend(self, key: str) -> list[str]:
         """Return the arguments of ``init`` for a state in this API's bucket."""
-        settings = {"bucket": STATE_BUCKET, "key": "logs.tfstate", "region": REGION, "use_path_style": "true"}
+        settings = {"bucket": STATE_BUCKET, "key": key, "region": REGION, "use_path_style": "true"}
         return [f"-backend-config={name}={value}" for name, value in {**settings, "use_lockfile": "true"}.items()]
 
 
