@@ -80,19 +80,17 @@ def test_order_is_that_of_the_table() -> None:
     assert [build["name"] for build in builds] == [f"counter-platform/{name}" for name in names]
 
 
-@pytest.mark.parametrize(
-    ("entry", "said"),
-    [
-        ({"build": "pull"}, "some: build is 'pull'; it has to be component or rootfs"),
-        ({"build": "rootfs", "rootfs": "other"}, "some: rootfs 'other' is not there; there are valkey-root"),
-        ({"build": "rootfs"}, "some: rootfs 'None' is not there"),
-        ({"build": "component", "module": "other"}, "some: Go module 'other' is not there; there are node-programs"),
-        ({"build": "component", "rootfs": "other"}, "some: base image 'other' is not there; there are network-root"),
-    ],
-)
-def test_invalid_entry_is_named(entry: dict[str, Any], said: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=said):
-        build_of("some", {"image": "some:1", **entry})
+def test_invalid_entry_is_named() -> None:
+    entries: dict[str, dict[str, str]] = {
+        "some: build is 'pull'; it has to be component or rootfs": {"build": "pull"},
+        "some: rootfs 'other' is not there; there are valkey-root": {"build": "rootfs", "rootfs": "other"},
+        "some: rootfs 'None' is not there": {"build": "rootfs"},
+        "some: Go module 'other' is not there; there are node-programs": {"build": "component", "module": "other"},
+        "some: base image 'other' is not there; there are network-root": {"build": "component", "rootfs": "other"},
+    }
+    for said, entry in entries.items():
+        with pytest.raises(AnsibleFilterError, match=said):
+            build_of("some", {"image": "some:1", **entry})
 
 
 def test_the_name_that_templates_use() -> None:

@@ -40,26 +40,18 @@ def test_options_facts_and_names_of_others_are_known(roles: str) -> None:
     assert unknown_variables([*known, *others], roles) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "role", "nearest", "secret"),
-    [
-        ("web_sise", "web", "web_size", False),
-        ("web_cache_sise", "web_cache", "web_cache_size", False),
-        ("web_fund", "web", "web_found", False),
-        ("web_shared_port", "web", "shared_port", False),
-        ("web_colour_of_everything", "web", "", False),
-        ("web_secrt_kye", "web", "web_secret_key", True),
+def test_unknown_names(roles: str) -> None:
+    rows = [
         ("web_administrators_password", "web", "", True),
-    ],
-)
-def test_unknown_name(roles: str, name: str, role: str, nearest: str, secret: bool) -> None:
-    assert unknown_variables([name, "web_size"], roles) == [
-        {"name": name, "role": role, "nearest": nearest, "secret": secret}
+        ("web_cache_sise", "web_cache", "web_cache_size", False),
+        ("web_colour_of_everything", "web", "", False),
+        ("web_fund", "web", "web_found", False),
+        ("web_secrt_kye", "web", "web_secret_key", True),
+        ("web_shared_port", "web", "shared_port", False),
+        ("web_sise", "web", "web_size", False),
     ]
-
-
-def test_every_unknown_name_is_found(roles: str) -> None:
-    assert [found["name"] for found in unknown_variables(["web_sise", "web_fyle"], roles)] == ["web_fyle", "web_sise"]
+    expected = [{"name": name, "role": role, "nearest": near, "secret": secret} for name, role, near, secret in rows]
+    assert unknown_variables([*(row[0] for row in reversed(rows)), "web_size"], roles) == expected
 
 
 def test_folder_without_a_role(tmp_path: Path) -> None:
