@@ -53,24 +53,26 @@ def changed(project: Path, what: str, to: str) -> dict[Path, tuple[set[str], set
     return {path: (old - new, new - old) for path, (old, new) in lines.items() if old != new}
 
 
-@pytest.mark.parametrize("what", ["", "nonsense", "kube-proxy", "coredns", "pause", "haproxy"])
-def test_what_has_no_version_of_its_own_is_refused_with_a_list(project: Path, what: str) -> None:
-    with pytest.raises(VersionError, match=f"'{what}' has no version of its own") as error:
-        bump(project, what, "v1")
-    for name in ("packages", "kubernetes", "metrics-server", "ruff", "falcon", "python-kubernetes"):
-        assert f" {name}," in str(error.value)
+def test_what_has_no_version_of_its_own_is_refused_with_a_list(project: Path) -> None:
+    for what in ("", "nonsense", "kube-proxy", "coredns", "pause", "haproxy"):
+        with pytest.raises(VersionError, match=f"'{what}' has no version of its own") as error:
+            bump(project, what, "v1")
+        for name in ("packages", "kubernetes", "metrics-server", "ruff", "falcon", "python-kubernetes"):
+            assert f" {name}," in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("what", "to", "why"),
     [
-        ("kubernetes", "v1.36.99", "Go finds no v1.36.99 of k8s.io/kubernetes"),
+        pytest.param("kubernetes", "v1.36.99", "Go finds no v1.36.99 of k8s.io/kubernetes", marks=pytest.mark.soak),
         ("kind", "latest", "latest is no version of sigs.k8s.io/kind"),
         ("packages", "2999-01-01", "and none of 2999-01-01 yet"),
         ("packages", "yesterday", "yesterday is no day"),
-        ("ruff", "99.0", "no ruff 99.0 for pyproject.toml: error: No solution found"),
-        ("redis", "9.0", "no redis 9.0 for app/pyproject.toml"),
-        ("uv", "latest", "no uv latest for pyproject.toml: error: invalid value"),
+        pytest.param(
+            "ruff", "99.0", "no ruff 99.0 for pyproject.toml: error: No solution found", marks=pytest.mark.soak
+        ),
+        pytest.param("redis", "9.0", "no redis 9.0 for app/pyproject.toml", marks=pytest.mark.soak),
+        pytest.param("uv", "latest", "no uv latest for pyproject.toml: error: invalid value", marks=pytest.mark.soak),
     ],
 )
 def test_version_that_the_mirrors_lack_changes_nothing(
@@ -86,6 +88,7 @@ def test_version_that_the_mirrors_lack_changes_nothing(
     assert texts(project) == before
 
 
+@pytest.mark.soak
 def test_kubernetes_goes_to_another_release_and_back(project: Path) -> None:
     before = texts(project)
     here = versions.required(before[versions.NODE_PROGRAMS / "go.mod"])[versions.KUBERNETES]
@@ -106,6 +109,7 @@ def test_kubernetes_goes_to_another_release_and_back(project: Path) -> None:
     assert after == before
 
 
+@pytest.mark.soak
 def test_program_of_another_module_changes_nothing_of_the_nodes(project: Path) -> None:
     before = texts(project)
     folder, module = versions.PROGRAMS["metrics-server"]
@@ -130,6 +134,7 @@ def test_day_of_the_packages_goes_back_and_forth(project: Path, what: str, day: 
     assert texts(project) == before
 
 
+@pytest.mark.soak
 def test_exact_pin_moves_with_its_lock_and_the_bootstrap_follows(project: Path) -> None:
     before = texts(project)
     here = versions.locked(before[Path("uv.lock")], "uv")["version"]
@@ -142,6 +147,7 @@ def test_exact_pin_moves_with_its_lock_and_the_bootstrap_follows(project: Path) 
     assert texts(project) == before
 
 
+@pytest.mark.soak
 def test_requirement_of_two_projects_moves_in_both_locks(project: Path) -> None:
     assert set(changed(project, "ruff", ANOTHER["ruff"])) == {Path("uv.lock"), Path("app/uv.lock")}
 
@@ -179,6 +185,7 @@ def another_index() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.soak
 def test_address_of_another_index_never_gets_into_a_lock(
     project: Path, another_index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +215,7 @@ def test_files_are_written_all_or_none(project: Path) -> None:
     assert texts(project) == before
 
 
+@pytest.mark.soak
 def test_outdated_lists_what_is_newer_and_where(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     go_mod, images = project / versions.NODE_PROGRAMS / "go.mod", project / versions.TABLE
     go_mod.write_text(replaced(go_mod.read_text(), r"^(\tsigs\.k8s\.io/kind )\S+$", ANOTHER["kind"]))
