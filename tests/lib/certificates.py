@@ -14,6 +14,16 @@ def make_key(path: Path) -> Path:
     return path
 
 
+def self_signed(folder: Path, host: str) -> tuple[Path, Path]:
+    """Make a key and a certificate for an address, valid for two days, that is its own CA; return the files."""
+    certificate, key = folder / "server.crt", folder / "server.key"
+    run(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2",
+        "-subj", "/CN=test", "-addext", f"subjectAltName=IP:{host}", "-out", str(certificate), "-keyout", str(key),
+    )  # fmt: skip
+    return certificate, key
+
+
 def sign(certificate: Path, key: Path, ca: Path, days: int, *words: str) -> None:
     """Write a certificate for a key, signed by the CA whose ``ca.crt`` and ``ca.key`` are in a folder.
 

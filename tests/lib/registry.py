@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.certificates import self_signed
 from lib.command import execute, run
 from lib.network import free_port
 from lib.wait import wait_for
@@ -64,12 +65,8 @@ def install() -> None:
 def registry(folder: Path, host: str = "127.0.0.1", *, is_open: bool = False) -> Iterator[Login]:
     """Run a registry with its images in a folder, at an address of this machine; an open one asks for no login."""
     address = f"{host}:{free_port(host)}"
-    run(
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2",
-        "-subj", "/CN=registry", "-addext", f"subjectAltName=IP:{host}",
-        "-out", str(folder / "server.crt"), "-keyout", str(folder / "server.key"),
-    )  # fmt: skip
-    login = Login(address, "mirror", "of-images", folder / "server.crt")
+    certificate, _ = self_signed(folder, host)
+    login = Login(address, "mirror", "of-images", certificate)
     # The registry takes bcrypt alone.
     users = run("htpasswd", "-nbB", login.user, login.password).stdout
     (folder / "users").write_text(users)

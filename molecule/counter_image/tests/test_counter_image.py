@@ -6,17 +6,11 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from http.server import HTTPServer, SimpleHTTPRequestHandler
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from lib.certificates import self_signed
 from lib.command import run
 from lib.docker import docker
 from lib.network import answers, count
@@ -57,14 +51,14 @@ def test_counts_from_one_with_a_read_only_root_and_no_capability(address: str) -
     assert counts == list(range(1, 11))
 
 
-def test_user_is_a_number_and_not_root(image: str) -> None:
-    assert docker("image", "inspect", "--format", "{{.Config.User}}", image) == "65532:65532"
-
-
-def test_exposes_the_port_that_it_listens_on(image: str) -> None:
-    assert json.loads(docker("image", "inspect", "--format", "{{json .Config.ExposedPorts}}", image)) == {
-        "8080/tcp": {}
-    }
+def test_configuration_of_the_image(image: str) -> None:
+    (about,) = json.loads(docker("image", "inspect", image))
+    assert about["Config"]["User"] == "65532:65532"
+    assert about["Config"]["ExposedPorts"] == {"8080/tcp": {}}
+    # The tag is the hash of the content.
+    assert (CACHE / "artifacts/counter-platform_counter" / image.rsplit(":", 1)[1] / "id").read_text() == about["Id"]
+    # Python's own slim image is about as large without any service in it.
+    assert about["Size"] < 200_000_000
 
 
 def python_in(image: str, program: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -72,43 +66,22 @@ def python_in(image: str, program: str, *options: str) -> subprocess.CompletedPr
     return run("docker", "run", "--rm", *options, "--entrypoint=python3", image, "-c", program, check=False)
 
 
-def test_certificates_of_the_system_are_there(image: str) -> None:
-    program = "import ssl; print(len(ssl.create_default_context().get_ca_certs()))"
-    assert int(python_in(image, program, "--network=none").stdout) > 100
-
-
-def certificate(folder: Path, address: str) -> tuple[Path, Path]:
-    """Make an authority and a server's certificate by it; return the authority's and the server's file."""
-    now = datetime.now(tz=UTC)
-    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("authority", "server")}
-    names = {name: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"counter-molecule {name}")]) for name in keys}
-    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
-    extensions = {"authority": x509.BasicConstraints(ca=True, path_length=0), "server": host}
-    files = {name: folder / f"{name}.pem" for name in keys}
-    for name, extension in extensions.items():
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(names[name])
-            .issuer_name(names["authority"])
-            .public_key(keys[name].public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-            .add_extension(extension, critical=name == "authority")
-            .sign(keys["authority"], hashes.SHA256())
-        )
-        files[name].write_bytes(made.public_bytes(Encoding.PEM))
-    with files["server"].open("ab") as stream:
-        stream.write(keys["server"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return files["authority"], files["server"]
+def test_certificates_are_there_and_nothing_to_install_packages_with(image: str) -> None:
+    program = """
+import importlib.util, shutil, ssl
+print(len(ssl.create_default_context().get_ca_certs()), importlib.util.find_spec("pip"), shutil.which("apt-get"))
+"""
+    certificates, *installers = python_in(image, program, "--network=none").stdout.split()
+    assert int(certificates) > 100
+    assert installers == ["None", "None"]
 
 
 def test_outgoing_tls_trusts_the_systems_store_and_nothing_else(image: str, tmp_path: Path) -> None:
     """A server on this machine, first unknown to the container and then in the store of its system."""
     machine = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
-    authority, server = certificate(tmp_path, machine)
+    certificate, key = self_signed(tmp_path, machine)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(server)
+    context.load_cert_chain(certificate, key)
     listener = HTTPServer((machine, 0), SimpleHTTPRequestHandler)
     listener.socket = context.wrap_socket(listener.socket, server_side=True)
     threading.Thread(target=listener.serve_forever, daemon=True).start()
@@ -119,7 +92,7 @@ def test_outgoing_tls_trusts_the_systems_store_and_nothing_else(image: str, tmp_
         assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr
 
         known = tmp_path / "known.crt"
-        known.write_text(python_in(image, f"print(open({store!r}).read())").stdout + authority.read_text())
+        known.write_text(python_in(image, f"print(open({store!r}).read())").stdout + certificate.read_text())
         answered = python_in(image, program, f"--volume={known}:{store}:ro")
         assert answered.stdout.strip() == "200", answered.stderr
     finally:
@@ -148,17 +121,6 @@ for paragraph in pathlib.Path("/var/lib/dpkg/status").read_text().split("\\n\\n"
     assert {entry.split()[1] for entry in listed} >= {"falcon", "gunicorn", "libc6", "ca-certificates"}
 
 
-def test_nothing_to_install_packages_with_is_left(image: str) -> None:
-    program = "import importlib.util, shutil; print(importlib.util.find_spec('pip'), shutil.which('apt-get'))"
-    answer = docker("run", "--rm", "--network=none", "--entrypoint=python3", image, "-c", program)
-    assert answer == "None None"
-
-
-def test_tag_is_the_hash_of_the_content(image: str) -> None:
-    archive = CACHE / "artifacts" / "counter-platform_counter" / image.rsplit(":", 1)[1]
-    assert (archive / "id").read_text() == docker("image", "inspect", "--format", "{{.Id}}", image)
-
-
 def test_changed_code_reuses_the_layer_of_the_dependencies(image: str, tmp_path: Path) -> None:
     base = loaded("python-root")
     run("cp", "--recursive", str(ROOT / "app/src"), str(tmp_path / "src"))
@@ -175,8 +137,3 @@ def test_changed_code_reuses_the_layer_of_the_dependencies(image: str, tmp_path:
     docker("image", "rm", "counter-molecule:changed")
     steps = [line.split(" ", 1)[0] for line in outputs[1].splitlines() if "compileall -q -j 0" in line or "pip" in line]
     assert any(line == f"{step} CACHED" for step in steps for line in outputs[1].splitlines()), outputs[1]
-
-
-def test_size_stays_lean(image: str) -> None:
-    # Python's own slim image is about as large without any service in it.
-    assert int(docker("image", "inspect", "--format", "{{.Size}}", image)) < 200_000_000
