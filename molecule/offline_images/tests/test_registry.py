@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest
 from lib.command import Run, execute
-from lib.paths import ROOT
+from lib.environment import OPTIONS, turn
 from lib.registry import install, registry
 
 
-def playbook(name: str, *options: str, environment: dict[str, str] | None = None) -> Run:
-    """Run a playbook on the scenario's environment, without logs and metrics."""
-    values = (
-        "platform_environment=molecule", f"platform_root={ROOT}", "platform_logs=false", "platform_monitoring=false",
-    )  # fmt: skip
-    given = [word for value in values for word in ("-e", value)]
-    command = ["ansible-playbook", "-i", "inventories/local", f"playbooks/{name}.yml", *given]
-    return execute(*command, *options, environment=environment)
+def playbook(name: str, *options: str, environment: dict[str, str]) -> Run:
+    """Run a playbook on the environment, without logs and metrics."""
+    given = ("-e", "platform_logs=false", "-e", "platform_monitoring=false", *options)
+    with turn():
+        return execute("ansible-playbook", *OPTIONS, f"playbooks/{name}.yml", *given, environment=environment)
 
 
+@pytest.mark.soak
 def test_registry_is_filled_and_an_empty_cache_from_it(tmp_path: Path) -> None:
     cache, lock = tmp_path / "cache", tmp_path / "images.lock.yml"
     (tmp_path / "registry").mkdir()
@@ -33,21 +32,12 @@ def test_registry_is_filled_and_an_empty_cache_from_it(tmp_path: Path) -> None:
         again = playbook("mirror", *access, environment=password)
         assert (again.status, again.recap("changed")) == (0, 0), again.output
         # Nothing of Go's, and none of Debian's packages.
-        nowhere = {
-            **password,
-            "GOPROXY": "off",
-            "http_proxy": "http://127.0.0.1:9",
-            "https_proxy": "http://127.0.0.1:9",
-        }
-        pulled = playbook(
-            "images", *access, "-e", "image_source=pull", "-e", f"platform_cache_dir={cache}",
-            environment={**nowhere, "no_proxy": "127.0.0.1"},
-        )  # fmt: skip
+        away = "http://127.0.0.1:9"
+        nowhere = {**password, "GOPROXY": "off", "http_proxy": away, "https_proxy": away, "no_proxy": "127.0.0.1"}
+        empty = (*access, "-e", "image_source=pull", "-e", f"platform_cache_dir={cache}")
+        pulled = playbook("images", *empty, environment=nowhere)
         here = {f"{path.parent.name}/{path.name}": path for path in (cache / "artifacts").glob("*/[!.]*")}
-        written = playbook(
-            "sbom", *access, "-e", "image_source=pull", "-e", f"platform_cache_dir={cache}",
-            environment={**nowhere, "no_proxy": "127.0.0.1"},
-        )  # fmt: skip
+        written = playbook("sbom", *empty, environment=nowhere)
     assert pulled.status == 0, pulled.output
     assert "Images: pull, because image_source says so" in pulled.message()
     assert login.password not in filled.output + pulled.output
