@@ -98,12 +98,6 @@ class Lines:
 
         return wait_for(f"{count} lines by {query}", enough, seconds)
 
-    def message(self, query: str, seconds: float = 30) -> Json:
-        """Wait for the only line that a query finds."""
-        found = wait_for(f"a line by {query}", lambda: self.query(query), seconds)
-        assert len(found) == 1, found
-        return found[0]
-
     @contextmanager
     def without_log_host(self) -> Iterator[None]:
         """Take the log host away from the collector, which finds nobody at its port."""

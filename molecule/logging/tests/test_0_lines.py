@@ -20,26 +20,13 @@ for number in range({count}):
 """
 # What the service writes of a request, and the proxy of one that went wrong.
 REQUEST = {
-    "time": "2026-01-31T12:00:00.123Z",
-    "level": "info",
-    "logger": "counter.request",
-    "pid": 7,
-    "message": "request",
-    "method": "GET",
-    "path": "/",
-    "status": 200,
-    "duration_ms": 0.257,
-}
+    "time": "2026-01-31T12:00:00.123Z", "level": "info", "logger": "counter.request", "pid": 7, "message": "request",
+    "method": "GET", "path": "/", "status": 200, "duration_ms": 0.257,
+}  # fmt: skip
 PROXY = {
-    "time": "1769860800.123",
-    "level": "warning",
-    "client": "192.0.2.1",
-    "status": 504,
-    "ended": "sH--",
+    "time": "1769860800.123", "level": "warning", "client": "192.0.2.1", "status": 504, "ended": "sH--",
     "seconds_total": 5001,
-}
-
-
+}  # fmt: skip
 RUN = unique()
 FALSE = {"namespace": "counter", "app": "counter", "pod": "counter-0", "container": "x", "node": "x"}
 HIDDEN = {"_msg": "x", "_time": "1", "_stream": "{}", "_stream_id": "0"}

@@ -13,6 +13,7 @@ def once(pods: dict[str, int]) -> dict[str, tuple[int, int]]:
     return {pod: (count, count) for pod, count in pods.items()}
 
 
+@pytest.mark.soak
 def test_20000_lines_of_four_pods_arrive_once_while_the_collector_is_replaced(lines: Lines) -> None:
     run = unique()
     pods = {f"writer-{number}": 5000 for number in range(4)}

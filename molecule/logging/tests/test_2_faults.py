@@ -6,8 +6,11 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from lib.command import run as command
+import pytest
+from lib.certificates import self_signed
+from lib.environment import turn
 from lib.lines import LOGGING, Lines, numbered, unique
 from lib.wait import wait_for
 
@@ -21,12 +24,14 @@ def given(lines: Lines, kind: str, key: str, value: str) -> Iterator[None]:
         lines.cluster.kubectl("patch", kind, "collector", LOGGING, f"--patch={patch}")
         lines.restart_collector()
 
-    before = lines.cluster.get(kind, "collector", LOGGING)["data"][key]
-    give(value)
-    try:
-        yield
-    finally:
-        give(before)
+    # A playbook would put it back meanwhile.
+    with turn():
+        before = lines.cluster.get(kind, "collector", LOGGING)["data"][key]
+        give(value)
+        try:
+            yield
+        finally:
+            give(before)
 
 
 def waits(lines: Lines, answer: str) -> tuple[str, str]:
@@ -53,9 +58,9 @@ def test_wrong_password_is_seen_and_costs_no_line(lines: Lines) -> None:
     assert lines.wait_for_all(run, {pod: 500}) == {pod: (500, 500)}
 
 
-def test_wrong_ca_is_seen_and_costs_no_line(lines: Lines) -> None:
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "/dev/null"]
-    other = command("openssl", "req", "-x509", *key, "-subj", "/CN=other", "-days", "1").stdout
-    with given(lines, "configmap", "ca.crt", other):
+@pytest.mark.soak
+def test_wrong_ca_is_seen_and_costs_no_line(lines: Lines, tmp_path: Path) -> None:
+    other, _ = self_signed(tmp_path, "192.0.2.1")
+    with given(lines, "configmap", "ca.crt", other.read_text()):
         run, pod = waits(lines, "certificate")
     assert lines.wait_for_all(run, {pod: 500}) == {pod: (500, 500)}

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from pathlib import Path
 
+import pytest
 from lib.cluster import Cluster
-from lib.command import Run, execute
 from lib.docker import docker
-from lib.environment import PORT
+from lib.environment import playbook
 from lib.lines import Lines
-from lib.paths import ROOT
-
-
-def removal(folder: Path, *arguments: str) -> Run:
-    """Run the role with nothing wanted of it."""
-    roles = ["container_engine", "offline_images", "kind_cluster", {"role": "logging", "logging_state": "absent"}]
-    playbook = folder / "removal.yml"
-    playbook.write_text(json.dumps([{"hosts": "localhost", "become": True, "roles": roles}]))
-    given = ["-e", "platform_environment=molecule", "-e", f"platform_root={ROOT}", "-e", f"platform_http_port={PORT}"]
-    return execute("ansible-playbook", "-i", "inventories/local", str(playbook), *given, *arguments)
 
 
 def there(cluster: Cluster) -> set[str]:
@@ -43,15 +32,12 @@ def test_node_and_log_host_cannot_take_each_others_address(cluster: Cluster, lin
     }  # fmt: skip
 
 
-def test_absent_removes_the_namespace_and_the_rights(cluster: Cluster, lines: Lines, tmp_path: Path) -> None:
-    made = {"logging", "logging-collector"}
+@pytest.mark.soak
+def test_absent_removes_the_namespace_and_the_rights(cluster: Cluster, lines: Lines) -> None:
     lines.ready()
+    made = {"logging", "logging-collector"}
     assert there(cluster) == made
-    checked = removal(tmp_path, "--check")
-    assert (checked.status, checked.recap("changed")) == (0, 1), checked.output
-    assert there(cluster) == made
-    removed = removal(tmp_path)
-    assert (removed.status, removed.recap("changed")) == (0, 1), removed.output
-    assert there(cluster) == set()
-    again = removal(tmp_path)
-    assert (again.status, again.recap("changed")) == (0, 0), again.output
+    for arguments, changed, stays in ((["--check"], 1, made), ([], 1, set()), ([], 0, set())):
+        played = playbook("-e", "logging_state=absent", *arguments, name="logs")
+        assert (played.status, played.recap("changed")) == (0, changed), played.output
+        assert there(cluster) == stays
