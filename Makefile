@@ -26,7 +26,7 @@ PLAYBOOK += -e image_source=pull -e image_registry=$(BUNDLED)/images -e image_lo
 .venv/synced: | unbundle
 endif
 
-.PHONY: help bundle unbundle up upgrade backup restore logs report dashboards check run down venv bump outdated licences test soak lint docs
+.PHONY: help bundle unbundle up upgrade backup restore logs report dashboards check run down venv bump outdated licences quick test soak lint docs
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -109,6 +109,11 @@ outdated: venv ## List what is newer on the package mirrors
 
 licences: venv ## The licence of all that is in the images, against the allowed ones; writes their SBOMs
 	@$(PLAYBOOK) playbooks/sbom.yml $(ARGS)
+
+# The longest file first: pytest-xdist gives files out in this order.
+quick: venv ## The contracts and unit tests that need no container engine, no root and no package mirror
+	@pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m 'not soak and not mirrors and not engine' \
+	  tests/contracts/test_values.py tests/contracts collections/ansible_collections/counter/platform/tests/unit
 
 test: venv ## Prove everything in a throwaway machine, beside whatever runs here (JOBS=...); with BUNDLE=... what needs no network
 ifdef BUNDLE

@@ -20,6 +20,8 @@ from lib.paths import CACHE, ROOT
 from lib.rules import RULES, alerts
 from tools.versions import go, tool
 
+# promtool is compiled, and the kinds are read, from modules of the Go proxy.
+needs_modules = pytest.mark.mirrors
 RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))
 FIGURES = ROOT / "tests/contracts/alerts_test.yml"
 AT_MOST = 20
@@ -54,12 +56,14 @@ def check_rules(promtool: str, *files: Path) -> Run:
     return execute(promtool, "check", "rules", "--lint=all", "--lint-fatal", *map(str, files))
 
 
+@needs_modules
 def test_rules_are_sound(promtool: str) -> None:
     checked = check_rules(promtool, *RULES)
     assert checked.status == 0, checked.output
     assert checked.output.count("rules found") == len(RULES) >= 2
 
 
+@needs_modules
 def test_wrong_rule_is_found(promtool: str, tmp_path: Path) -> None:
     faulty = tmp_path / "alerts.yml"
     text = (MONITORING / "files/rules/alerts.yml").read_text()
@@ -70,6 +74,7 @@ def test_wrong_rule_is_found(promtool: str, tmp_path: Path) -> None:
     assert "could not parse expression" in checked.output
 
 
+@needs_modules
 def test_each_alert_fires_by_its_cause_and_clears(promtool: str) -> None:
     tested = execute(promtool, "test", "rules", str(FIGURES))
     assert tested.status == 0, tested.output
@@ -77,6 +82,7 @@ def test_each_alert_fires_by_its_cause_and_clears(promtool: str) -> None:
     assert fired | {"Watchdog"} == set(alerts())
 
 
+@needs_modules
 def test_alert_that_cannot_fire_is_found(promtool: str, tmp_path: Path) -> None:
     for file in RULES:
         faulty = file.read_text().replace("expr: redis_up == 0", "expr: redis_up == 2")
@@ -91,6 +97,7 @@ def test_alert_that_cannot_fire_is_found(promtool: str, tmp_path: Path) -> None:
     assert 'alertname="ValkeyDown"' in tested.output
 
 
+@needs_modules
 def test_queries_of_panels_are_sound(promtool: str, tmp_path: Path) -> None:
     file = tmp_path / "panels.yml"
     groups = []
@@ -125,7 +132,7 @@ def operators_objects() -> list[Object]:
     return [entry for entry in yaml.safe_load_all(text) if entry]
 
 
-@pytest.mark.mirrors
+@needs_modules
 def test_operators_kinds_fit_its_own_schemas() -> None:
     objects = operators_objects()
     assert {entry["kind"] for entry in objects} == {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
@@ -136,7 +143,7 @@ def test_operators_kinds_fit_its_own_schemas() -> None:
     assert {rule["alert"] for group in rules for rule in group["rules"] if "alert" in rule} == set(alerts())
 
 
-@pytest.mark.mirrors
+@needs_modules
 def test_field_that_the_operator_does_not_know_is_found() -> None:
     monitor = next(entry for entry in operators_objects() if entry["kind"] == "PodMonitor")
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]

@@ -9,7 +9,6 @@ import copy
 import functools
 import json
 import shutil
-import socket
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 import yaml
 from contracts.project import COMMON, ROLES, load, options_of
 from lib.command import execute
+from lib.network import free_port
 from lib.paths import ROOT
 from lib.terraform import require_terraform
 
@@ -332,8 +332,7 @@ def inventory_of(folder: Path, environment: str) -> Path:
     """Return the inventory of an environment that is nobody's: the others' clusters and ports are somebody's work."""
     inventory = folder / environment
     shutil.copytree(ROOT / "inventories/local", inventory)
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        own = {"platform_root": str(ROOT), "platform_http_port": unused.getsockname()[1]}
+    own = {"platform_root": str(ROOT), "platform_http_port": free_port()}
     (inventory / "group_vars/all/own.yml").write_text(yaml.safe_dump(own))
     return inventory
 
@@ -472,6 +471,7 @@ def test_values_that_can_be_used_are_not_refused() -> None:
     assert [(case, answer(*case)) for case in accepted if answer(*case)] == []
 
 
+@pytest.mark.engine
 def test_log_host_is_checked_before_its_machine_is_made(tmp_path: Path) -> None:
     inventory = str(inventory_of(tmp_path, "values"))
     # Check mode, so that nothing would be made here if it were not refused.

@@ -20,6 +20,13 @@ from ansible_collections.counter.platform.plugins.modules.engine_probe import pr
 from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for the docker daemon."""
+    for item in items:
+        if "docker_client" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.engine)
+
+
 @pytest.fixture
 def run_module(tmp_path: Path) -> RunModule:
     """Run a module in a process of its own, with its arguments on standard input, and return its result.

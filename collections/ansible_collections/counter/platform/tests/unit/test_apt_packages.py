@@ -1,22 +1,34 @@
-"""Debian packages on this machine."""
+"""Debian packages on this machine: from mirrors, and from a folder where no mirror is.
+
+One file, as pytest-xdist runs a file in one process: apt lets nobody else install meanwhile.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors
+from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors, update
 from ansible_collections.counter.platform.plugins.modules import apt_packages
 from ansible_collections.counter.platform.tests.unit.support import RunModule
 
 SMALL = "hello"
 """A package of some kilobytes that nothing depends on."""
 
-pytestmark = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt on this machine")
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.mirrors,
+    pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt on this machine"),
+]
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="apt installs and refreshes its lists as root")
 
 
 def _release() -> str:
@@ -93,7 +105,7 @@ def test_nothing_missing_asks_no_mirror(run_module: RunModule, tmp_path: Path) -
     assert (result["changed"], result["missing"]) == (False, [])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="installs a package, which needs root")
+@needs_root
 def test_a_missing_package_is_installed_once(run_module: RunModule, absent: str) -> None:
     assert apt_packages.outdated([absent], _release()) == [absent]
     assert run_module("apt_packages", {"names": [absent, "dpkg"]})["missing"] == [absent]
@@ -103,9 +115,82 @@ def test_a_missing_package_is_installed_once(run_module: RunModule, absent: str)
         assert (again["changed"], again["missing"]) == (False, [])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="asks apt to install, which needs root")
+@needs_root
 def test_a_package_that_does_not_exist(run_module: RunModule) -> None:
     result = run_module("apt_packages", {"names": ["counter-unit-none"]})
     assert result["failed"]
     assert result["msg"].startswith("cannot install counter-unit-none: ")
     assert "Unable to locate package counter-unit-none" in result["msg"]
+
+
+@pytest.fixture
+def directory(run_module: RunModule, tmp_path: Path) -> Path:
+    """A folder with the packages of this machine's release."""
+    release = apt_packages.own_release()
+    wanted = {"name": "small", "suite": release, "packages": [SMALL], "refresh": "x", "cache": str(tmp_path / "cache")}
+    promised = run_module("debian_packages", wanted, check=True)
+    made = run_module("debian_packages", wanted)
+    again = run_module("debian_packages", wanted)
+    assert promised["changed"]
+    assert made["changed"]
+    assert again == {**made, "changed": False}
+    directory = tmp_path / "packages"
+    directory.mkdir()
+    (directory / release).symlink_to(made["path"])
+    return directory
+
+
+def test_packages_are_installed_where_no_mirror_is(
+    run_module: RunModule, directory: Path, absent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = directory / apt_packages.own_release()
+    fetched = {path.name.split("_")[0] for path in folder.glob("*.deb")}
+    assert {SMALL, "libc6", "gcc-12-base"} <= fetched or {SMALL, "libc6", "gcc-14-base"} <= fetched
+    index = (folder / "Packages").read_text()
+    assert index.count("\nFilename: ./") == len(list(folder.glob("*.deb")))
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    wanted = {"names": [SMALL], "directory": str(directory)}
+    assert run_module("apt_packages", wanted, check=True)["missing"] == [SMALL]
+    assert run_module("apt_packages", wanted)["changed"]
+    assert apt_packages.installed([SMALL]) == {SMALL}
+    assert not run_module("apt_packages", wanted)["changed"]
+
+
+def test_folder_that_lacks_the_release(run_module: RunModule, absent: str, tmp_path: Path) -> None:
+    result = run_module("apt_packages", {"names": [SMALL], "directory": str(tmp_path)})
+    assert result["failed"]
+    assert f"{tmp_path} has no packages of Debian's release {apt_packages.own_release()}" in result["msg"]
+
+
+def test_package_that_no_mirror_has(run_module: RunModule, tmp_path: Path) -> None:
+    wanted = {"name": "none", "suite": apt_packages.own_release(), "packages": ["counter-unit-none"], "refresh": "x"}
+    result = run_module("debian_packages", {**wanted, "cache": str(tmp_path)})
+    assert result["failed"]
+    assert "Unable to locate package counter-unit-none" in result["msg"]
+    assert not list((tmp_path / "artifacts/none").glob("[!.]*"))
+
+
+def test_mirrors_are_those_of_debian() -> None:
+    archive = mirrors()
+    assert set(archive) == {"main", "security"}
+    # The machine may have sources of others too, whose archives lack this file's origin line.
+    for address, label in ((archive["main"], "Debian"), (archive["security"], "Debian-Security")):
+        if not address:
+            continue
+        suite = "stable" if label == "Debian" else "stable-security"
+        with urllib.request.urlopen(f"{address.rstrip('/')}/dists/{suite}/Release", timeout=30) as answer:  # noqa: S310
+            release = answer.read(2000).decode()
+        assert f"Label: {label}\n" in release
+
+
+@needs_root
+def test_another_apt_that_refreshes_the_lists_is_waited_for() -> None:
+    with Path("/var/lib/apt/lists/lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        released = threading.Timer(2, fcntl.lockf, (lock, fcntl.LOCK_UN))
+        released.start()
+        start = time.monotonic()
+        update()
+        assert time.monotonic() - start > 2
+        released.join()

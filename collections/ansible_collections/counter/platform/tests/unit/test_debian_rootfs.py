@@ -135,6 +135,7 @@ def test_another_input_is_another_rootfs(make: RunModule, arguments: dict[str, A
     assert after["key"] != before["key"]
 
 
+@pytest.mark.mirrors
 @needs_mmdebstrap
 def test_a_suite_that_does_not_exist(make: RunModule, arguments: dict[str, Any]) -> None:
     result = make({**arguments, "suite": "counter-unit"})

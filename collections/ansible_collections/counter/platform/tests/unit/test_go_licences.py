@@ -21,7 +21,10 @@ from ansible_collections.counter.platform.tests.unit.support import COLLECTIONS,
 
 GO = Path(sys.executable).with_name("go")
 SOURCE = COLLECTIONS.parent / "roles/offline_images/files/licences"
-pytestmark = pytest.mark.skipif(not GO.exists(), reason=f"no Go compiler at {GO}; `make venv` installs it")
+pytestmark = [
+    pytest.mark.mirrors,
+    pytest.mark.skipif(not GO.exists(), reason=f"no Go compiler at {GO}; `make venv` installs it"),
+]
 
 ISC = """ISC License
 

@@ -18,6 +18,8 @@ from ansible_collections.counter.platform.plugins.modules import image_origin, r
 from lib.command import run
 from lib.registry import Login, away, registry
 
+# The job installs the registry and skopeo.
+pytestmark = pytest.mark.engine
 ARTIFACTS = ["tools/00", "counter-platform_small/11"]
 
 

@@ -14,7 +14,10 @@ from ansible_collections.counter.platform.plugins.modules import python_wheels
 from ansible_collections.counter.platform.tests.unit.support import RunModule, results_in
 
 BIN = Path(sys.executable).parent
-pytestmark = pytest.mark.skipif(not (BIN / "uv").exists(), reason=f"no uv at {BIN}; `make venv` installs it")
+pytestmark = [
+    pytest.mark.mirrors,
+    pytest.mark.skipif(not (BIN / "uv").exists(), reason=f"no uv at {BIN}; `make venv` installs it"),
+]
 
 PROJECT = """
 [project]
