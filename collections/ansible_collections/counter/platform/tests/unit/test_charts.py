@@ -8,7 +8,14 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from ansible_collections.counter.platform.plugins.module_utils.charts import THEMES, Line, readable, svg
+from ansible_collections.counter.platform.plugins.module_utils.charts import (
+    THEMES,
+    Line,
+    readable,
+    svg,
+    time_ticks,
+    value_ticks,
+)
 
 START, END = 1_764_000_000.0, 1_764_003_600.0  # 2025-11-24 16:00 UTC and an hour later
 STEP = 60
@@ -44,6 +51,31 @@ def test_chart_has_its_axes_and_its_legend_in_words(theme: str) -> None:
     assert chart.count("stroke-dasharray") >= 1
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (-0.03, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (-1, 1, [-1, -0.5, 0, 0.5, 1]),
+        (0, 7e6, [0, 2e6, 4e6, 6e6]),
+        (0, 3.1e-4, [0, 1e-4, 2e-4, 3e-4]),
+    ],
+)
+def test_values_on_the_scale_are_round(low: float, high: float, ticks: list[float]) -> None:
+    assert value_ticks(low, high) == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [
+        (1, ["16:00", "16:15", "16:30", "16:45", "17:00"]),
+        (24, ["18:00", "Nov 25", "06:00", "12:00"]),
+        (96, ["Nov 25", "Nov 26", "Nov 27", "Nov 28"]),
+    ],
+)
+def test_times_on_the_scale_are_round(hours: int, words: list[str]) -> None:
+    assert [text for _, text in time_ticks(START, START + 3600 * hours)] == words
+
+
 def test_chart_loads_nothing_and_is_the_same_again() -> None:
     first, second = (svg([RISING], "short", START, END, STEP, THEMES["dark"]) for _ in range(2))
     assert first == second
@@ -54,7 +86,7 @@ def test_chart_loads_nothing_and_is_the_same_again() -> None:
 def test_line_breaks_where_there_was_no_value() -> None:
     def moves(points: Sequence[tuple[float, float]]) -> int:
         """Return how often a pen is put down for a line with these points, the axes' own being the same."""
-        return svg([Line("line", points)], "short", START, END, STEP, THEMES["light"]).count("\nM ")
+        return svg([Line("line", points)], "short", START, END, STEP, THEMES["light"]).count("M")
 
     assert moves([*RISING.points[:10], *RISING.points[11:]]) == moves(RISING.points) + 1
 
