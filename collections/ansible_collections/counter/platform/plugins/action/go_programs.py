@@ -1,9 +1,30 @@
 # Copyright: counter-platform contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The module go_programs is asked before it is started."""
+"""The module go_programs is asked before it is started, and can go on in the background of the run."""
 
 from __future__ import annotations
 
-from ansible_collections.counter.platform.plugins.plugin_utils.ask_here import ActionModule
+import os
+from typing import Any
 
-__all__ = ["ActionModule"]
+from ansible.errors import AnsibleActionFail
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
+from ansible_collections.counter.platform.plugins.modules import go_programs
+from ansible_collections.counter.platform.plugins.plugin_utils import ahead, ask_here
+
+
+class ActionModule(ask_here.ActionModule):
+    """The action of the module of that name."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module, or with ``ahead`` begin with its work; the run is the process whose worker this is."""
+        _, params = self.validate_argument_spec(go_programs.ARGUMENTS)
+        if not params["ahead"]:
+            return super().run(tmp, task_vars)
+        try:
+            answer = go_programs.ensure(params, check_mode=True)
+        except (CommandError, OSError) as error:
+            raise AnsibleActionFail(f"cannot compile {params['name']}: {error}") from error
+        if answer["changed"] and not self._task.check_mode and not params["origin"]:
+            ahead.start(params, os.getppid())
+        return {**answer, "changed": False}

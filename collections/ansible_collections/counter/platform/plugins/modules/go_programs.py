@@ -70,6 +70,13 @@ options:
     description: Whether they are nothing but a part of an image. With O(origin), they are not fetched.
     type: bool
     default: false
+  ahead:
+    description:
+      - Begin to compile at the lowest priority, and go on with the next task. Another task that asks for the same
+        result waits for it, and compiles what has not begun. What is not there when the run ends is given up.
+      - Nothing is fetched from O(origin) ahead.
+    type: bool
+    default: false
 author: counter-platform contributors
 """
 
@@ -140,6 +147,7 @@ ARGUMENTS: dict[str, Any] = {
     "cache_days": {"type": "int", "default": 14},
     "origin": {"type": "path", "default": ""},
     "carried": {"type": "bool", "default": False},
+    "ahead": {"type": "bool", "default": False},
 }
 
 
