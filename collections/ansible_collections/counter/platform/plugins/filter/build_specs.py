@@ -11,36 +11,38 @@ description:
   - Turns a table of images into the option O(counter.platform.container_images#module:images) of
     M(counter.platform.container_images).
   - Each is named C(counter-platform/NAME), a name that no registry's image has.
-  - An image is a compiled program on an empty file system, or on a base image (V(component)), or a Debian rootfs and
-    nothing more (V(rootfs)).
+  - An image is a compiled program on an empty file system, or on a Debian rootfs (V(component)), or a Debian rootfs and
+    nothing more (V(rootfs)). None has a Dockerfile.
 positional: _input
 options:
   _input:
     description:
       - By name, C(build) (V(component) or V(rootfs)) of each.
-      - C(rootfs) names the Debian rootfs that the image is, or whose base image it starts from.
-      - C(dockerfile) names the folder of a component's Dockerfile, C(component) where it is left out.
+      - C(rootfs) names the Debian rootfs that the image is, or that a component lies on.
+      - C(entrypoint) says whether a component is run where nobody names a command.
       - C(module) names the Go module of a component's program, C(node-programs) where it is left out.
       - C(tools) names further programs of the module that the image has.
       - C(files) lists further files of a component, each with C(path) below O(files) and C(dest).
     type: dict
     required: true
   files:
-    description: Folder with the Dockerfiles, each in a folder of its own, and with what is copied into the images.
+    description: Folder of what is copied into the images besides programs.
     type: path
     required: true
   rootfs:
     description: Results of M(counter.platform.debian_rootfs) by name.
     type: dict
     required: true
-  bases:
-    description: Results of M(counter.platform.container_images) for the base images by the name of their rootfs.
-    type: dict
-    required: true
   programs:
     description: Results of M(counter.platform.go_programs) by module, which have a program for each component.
     type: dict
     required: true
+  archives:
+    description:
+      - Folder of the context of another image that holds these, each as an archive named by C(image) of its entry.
+        Empty, and they are images of their own.
+    type: str
+    default: ""
 author: counter-platform contributors
 """
 
@@ -48,8 +50,7 @@ EXAMPLES = r"""
 - name: Build the images
   counter.platform.container_images:
     images: >-
-      {{ table | counter.platform.build_specs(files=role_path ~ '/files', rootfs=rootfs, bases=bases,
-      programs=programs) }}
+      {{ table | counter.platform.build_specs(files=role_path ~ '/files', rootfs=rootfs, programs=programs) }}
     docker: /usr/bin/docker
     cache: "{{ platform_cache_dir }}"
   vars:
@@ -78,46 +79,33 @@ def build_specs(
     table: Mapping[str, Entry],
     files: str,
     rootfs: Mapping[str, Entry],
-    bases: Mapping[str, Entry],
     programs: Mapping[str, Entry],
+    archives: str = "",
 ) -> list[dict[str, Any]]:
     """Return the option ``images`` of container_images for a table of images.
 
     The arguments are the options of the filter. Raises :class:`AnsibleFilterError` with the image's name for another
-    kind of build, and for a rootfs, base image or Go module that is not there.
+    kind of build, and for a rootfs or Go module that is not there.
     """
     builds = []
     for name, entry in table.items():
-        build: dict[str, Any] = {"name": f"counter-platform/{name}"}
-        if entry["build"] == "rootfs":
-            tar = _named(rootfs, entry.get("rootfs"), f"{name}: rootfs")
-            build |= {
-                "dockerfile": f"{files}/rootfs/Dockerfile",
-                "files": [{"path": tar["path"], "dest": "root.tar", "key": tar["key"]}],
-                "load": True,
-            }
-        elif entry["build"] == "component":
-            base = _named(bases, entry["rootfs"], f"{name}: base image") if "rootfs" in entry else None
-            compiled = _named(programs, entry.get("module", "node-programs"), f"{name}: Go module")
-            inside = [
-                {
-                    "path": f"{compiled['path']}/{program}",
-                    "dest": f"files/usr/local/bin/{program}",
-                    "key": compiled["key"],
-                }
-                for program in [name, *entry.get("tools", [])]
-            ]
-            further = [
-                {"path": f"{files}/{file['path']}", "dest": f"files/{file['dest']}"} for file in entry.get("files", [])
-            ]
-            build |= {
-                "dockerfile": f"{files}/{entry.get('dockerfile', 'component')}/Dockerfile",
-                "files": [*inside, *further],
-                "build_args": {"BASE": base["image"]} if base else {"PROGRAM": name} if "dockerfile" in entry else {},
-                "base_archives": [base["archive"]] if base else [],
-            }
-        else:
+        build: dict[str, Any] = {"name": f"counter-platform/{name}", "layers": [], "files": [], "entrypoint": []}
+        if entry["build"] not in {"component", "rootfs"}:
             raise AnsibleFilterError(f"{name}: build is '{entry['build']}'; it has to be component or rootfs")
+        if entry["build"] == "rootfs" or "rootfs" in entry:
+            tar = _named(rootfs, entry.get("rootfs"), f"{name}: rootfs")
+            build["layers"] = [{"path": tar["path"], "key": tar["key"]}]
+        if entry["build"] == "component":
+            compiled = _named(programs, entry.get("module", "node-programs"), f"{name}: Go module")
+            build["files"] = [
+                {"path": f"{compiled['path']}/{program}", "dest": f"usr/local/bin/{program}", "key": compiled["key"]}
+                for program in [name, *entry.get("tools", [])]
+            ] + [{"path": f"{files}/{file['path']}", "dest": file["dest"]} for file in entry.get("files", [])]
+            build["entrypoint"] = [f"/usr/local/bin/{name}"] if entry.get("entrypoint") else []
+        if archives:
+            build["dest"] = f"{archives}/{entry['image']}.tar"
+        elif entry["build"] == "rootfs":
+            build["load"] = True
         builds.append(build)
     return builds
 

@@ -1,13 +1,16 @@
 # Copyright: counter-platform contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What docker archives say of the images in them."""
+"""Docker archives: what they say of the images in them, and how one is written without a daemon."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 
@@ -51,3 +54,55 @@ def json_member(archive: Path, name: str) -> Any:
             return json.load(stream) if stream else None
     except tarfile.TarError as error:
         raise CommandError(f"{archive} cannot be read: {error}") from error
+
+
+def write_layer(layer: Path, content: Path) -> None:
+    """Write what is in a folder as the layer of an image: root's, without times, in the order of the names.
+
+    The same files give the same bytes.
+    """
+
+    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
+        return entry
+
+    with tarfile.open(layer, "w", format=tarfile.GNU_FORMAT, dereference=True) as tar:
+        for path in sorted(content.rglob("*")):
+            tar.add(path, str(path.relative_to(content)), recursive=False, filter=plain)
+
+
+def write_archive(archive: Path, image: str | None, layers: Sequence[Path], settings: Mapping[str, Any]) -> None:
+    """Write an image as a docker archive, without a daemon; the same input gives the same bytes.
+
+    Source: the image specification's ``manifest.json``, and its configuration.
+
+    Args:
+        archive: the file.
+        image: name and tag; none, and the archive has no name for it.
+        layers: tar files, the lowest first.
+        settings: of the configuration, such as ``Entrypoint``.
+    """
+    digests = [_digest(layer) for layer in layers]
+    about = {"architecture": "amd64", "os": "linux", "config": dict(settings)}
+    config = json.dumps({**about, "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]}})
+    name, names = f"{hashlib.sha256(config.encode()).hexdigest()}.json", [f"{digest}.tar" for digest in digests]
+    manifest = [{"Config": name, "RepoTags": [image] if image else None, "Layers": names}]
+    # Without spaces, as docker writes it: the build of the node reads it by sed.
+    texts = {name: config, "manifest.json": json.dumps(manifest, separators=(",", ":"))}
+    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
+        for member, text in texts.items():
+            _add(tar, member, io.BytesIO(text.encode()), len(text.encode()))
+        for member, layer in dict(zip(names, layers, strict=True)).items():
+            with layer.open("rb") as stream:
+                _add(tar, member, stream, layer.stat().st_size)
+
+
+def _add(tar: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    tar.addfile(entry, stream)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,19 +8,21 @@ import base64
 import contextlib
 import gzip
 import hashlib
-import io
 import json
-import os
 import re
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest, image_manifest
+from ansible_collections.counter.platform.plugins.module_utils.archives import (
+    config_digest,
+    image_manifest,
+    write_archive,
+    write_layer,
+)
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 
 # Options of the modules that ask a registry.
@@ -275,30 +277,9 @@ class Origin:
 
 def archive_of_files(folder: Path, archive: Path) -> None:
     """Write the files of a folder as the one layer of a docker archive; the same files give the same bytes."""
-
-    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
-        return entry
-
     with tempfile.NamedTemporaryFile(dir=archive.parent) as layer:
-        with tarfile.open(fileobj=layer, mode="w", format=tarfile.GNU_FORMAT) as content:
-            for path in sorted(folder.rglob("*")):
-                content.add(path, str(path.relative_to(folder)), recursive=False, filter=plain)
-        layer.flush()
-        diff = digest_of_file(Path(layer.name))
-        platform = {"architecture": "amd64", "os": "linux"}
-        config = json.dumps({**platform, "config": {}, "rootfs": {"type": "layers", "diff_ids": [diff]}}).encode()
-        name = f"{hashlib.sha256(config).hexdigest()}.json"
-        manifest: list[dict[str, Any]] = [{"Config": name, "RepoTags": None, "Layers": ["layer.tar"]}]
-        with tarfile.open(archive, "w") as outer:
-            for file, text in ((name, config), ("manifest.json", json.dumps(manifest).encode())):
-                entry = tarfile.TarInfo(file)
-                entry.size = len(text)
-                outer.addfile(entry, io.BytesIO(text))
-            entry = tarfile.TarInfo("layer.tar")
-            entry.size = os.fstat(layer.fileno()).st_size
-            with Path(layer.name).open("rb") as stream:
-                outer.addfile(entry, stream)
+        write_layer(Path(layer.name), folder)
+        write_archive(archive, None, [Path(layer.name)], {})
 
 
 def repository_of(name: str) -> str:

@@ -29,9 +29,27 @@ options:
         description: Tag; the key where it is left out.
         type: str
       dockerfile:
-        description: The Dockerfile.
+        description: The Dockerfile. Without one the image is its layers and files, and needs no daemon.
         type: path
-        required: true
+      layers:
+        description: Tar files that an image without a Dockerfile has below its files, the lowest first.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: The tar file.
+            type: path
+            required: true
+          key:
+            description: Hash of the content.
+            type: str
+            required: true
+      entrypoint:
+        description: Command of an image without a Dockerfile.
+        type: list
+        elements: str
+        default: []
       files:
         description: What the build sees, each a file or a folder and where it stands in the build context.
         type: list
@@ -49,6 +67,13 @@ options:
           key:
             description: Hash of the content where it is known already; saves reading it.
             type: str
+      images:
+        description:
+          - Images that the build sees as archives. They are options like those of O(images), with O(images[].dest), and
+            without a Dockerfile. They are made for this build alone, and are no results.
+        type: list
+        elements: dict
+        default: []
       build_args:
         description: Values for the Dockerfile's ARG lines.
         type: dict
@@ -133,10 +158,16 @@ results:
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest, daemon_ids
+from ansible_collections.counter.platform.plugins.module_utils.archives import (
+    config_digest,
+    daemon_ids,
+    write_archive,
+    write_layer,
+)
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import (
     ArtifactStore,
     Progress,
@@ -147,10 +178,12 @@ from ansible_collections.counter.platform.plugins.module_utils.commands import C
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 from ansible_collections.counter.platform.plugins.module_utils.origin import Origin
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 
 def content_key(entry: dict[str, Any]) -> str:
     """Return the hash that stands for one entry of ``files``."""
-    if entry["key"]:
+    if entry.get("key"):
         return str(entry["key"])
     path = Path(entry["path"])
     if path.is_dir():
@@ -176,6 +209,46 @@ def place(source: Path, target: Path) -> None:
         link(str(source), str(target))
 
 
+def image_key(wanted: dict[str, Any]) -> str:
+    """Return the key of one of the option ``images``."""
+    inputs = {
+        "name": wanted["name"],
+        "tag": wanted.get("tag"),
+        "files": {entry["dest"]: content_key(entry) for entry in wanted["files"]},
+    }
+    if not wanted.get("dockerfile"):
+        layers = [layer["key"] for layer in wanted["layers"]]
+        return digest_of({**inputs, "layers": layers, "settings": settings_of(wanted)})
+    return digest_of(
+        {
+            **inputs,
+            "dockerfile": Path(wanted["dockerfile"]).read_text(),
+            "build_args": wanted["build_args"],
+            "bases": [Path(archive).parent.name for archive in wanted["base_archives"]],
+            "images": {part["dest"]: image_key(part) for part in wanted["images"]},
+        }
+    )
+
+
+def settings_of(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of an image without a Dockerfile, with the PATH that docker gives every image."""
+    return {"Entrypoint": wanted["entrypoint"] or None, "Env": [f"PATH={PATH}"], "WorkingDir": "/"}
+
+
+def assemble(wanted: dict[str, Any], image: str, archive: Path) -> None:
+    """Write an image without a Dockerfile as an archive. Raises :class:`OSError` when a file cannot be read."""
+    with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
+        content, top = Path(temporary, "content"), Path(temporary, "top.tar")
+        content.mkdir()
+        for entry in wanted["files"]:
+            place(Path(entry["path"]), content / entry["dest"])
+        layers = [Path(layer["path"]) for layer in wanted["layers"]]
+        if wanted["files"]:
+            write_layer(top, content)
+            layers.append(top)
+        write_archive(archive, image, layers, settings_of(wanted))
+
+
 class Builder:
     """Builds images with one docker client into one cache, or brings them there from an origin."""
 
@@ -194,16 +267,7 @@ class Builder:
 
         Raises :class:`CommandError` when the build fails, :class:`OSError` when one of its files cannot be read.
         """
-        key = digest_of(
-            {
-                "name": wanted["name"],
-                "tag": wanted["tag"],
-                "dockerfile": Path(wanted["dockerfile"]).read_text(),
-                "files": {entry["dest"]: content_key(entry) for entry in wanted["files"]},
-                "build_args": wanted["build_args"],
-                "bases": [Path(archive).parent.name for archive in wanted["base_archives"]],
-            }
-        )
+        key = image_key(wanted)
         image = f"{wanted['name']}:{wanted['tag'] or key}"
         artifact = wanted["name"].replace("/", "_")
         progress = Progress(self._cache, f"image {wanted['name']}")
@@ -232,12 +296,18 @@ class Builder:
         return {"changed": changed, **made, "loadable": loadable, **loadable}
 
     def _build(self, wanted: dict[str, Any], image: str, folder: Path, progress: Progress) -> None:
+        if not wanted["dockerfile"]:
+            assemble(wanted, image, folder / "image.tar")
+            return
         for archive in wanted["base_archives"]:
             run([self._docker, "load", "--quiet", "--input", archive])
         context = folder / "context"
         context.mkdir()
         for entry in wanted["files"]:
             place(Path(entry["path"]), context / entry["dest"])
+        for part in wanted["images"]:
+            (context / part["dest"]).parent.mkdir(parents=True, exist_ok=True)
+            assemble(part, part["name"], context / part["dest"])
         arguments = [f"--build-arg={option}={value}" for option, value in wanted["build_args"].items()]
         dockerfile = f"--file={wanted['dockerfile']}"
         follow(
@@ -271,7 +341,18 @@ ARGUMENTS: dict[str, Any] = {
         "options": {
             "name": {"type": "str", "required": True},
             "tag": {"type": "str"},
-            "dockerfile": {"type": "path", "required": True},
+            "dockerfile": {"type": "path"},
+            "layers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "key": {"type": "str", "required": True, "no_log": False},
+                },
+            },
+            "entrypoint": {"type": "list", "elements": "str", "default": []},
+            "images": {"type": "list", "elements": "dict", "default": []},
             "files": {
                 "type": "list",
                 "elements": "dict",

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest, daemon_ids
+from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest, daemon_ids, image_manifest
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import digest_of_tree
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 from ansible_collections.counter.platform.plugins.modules.container_images import place
+from ansible_collections.counter.platform.plugins.modules.engine_probe import libraries
 from ansible_collections.counter.platform.tests.unit.support import (
     LABEL,
     Docker,
@@ -328,3 +329,81 @@ def test_an_archive_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "text.tar").write_text("no tar")
     with pytest.raises(CommandError, match=r"text\.tar cannot be read"):
         config_digest(tmp_path / "text.tar")
+
+
+@pytest.fixture
+def assembled(tmp_path: Path, source: Path, cache: Path) -> dict[str, Any]:
+    """The options of an image without a Dockerfile; no daemon answers."""
+    layer = tmp_path / "root.tar"
+    with tarfile.open(layer, "w") as tar:
+        tar.add(source / "file", "etc/file")
+    (source / "program").write_text("#!/bin/sh")
+    (source / "program").chmod(0o755)
+    return {
+        "name": "counter-platform/assembled",
+        "layers": [{"path": str(layer), "key": "1"}],
+        "files": [{"path": str(source / "program"), "dest": "usr/local/bin/program"}],
+        "entrypoint": ["/usr/local/bin/program"],
+        "docker": "/nowhere/docker",
+        "cache": str(cache),
+    }
+
+
+def layers_of(archive: Path) -> list[list[tarfile.TarInfo]]:
+    """Return what the layers of an archive have."""
+    with tarfile.open(archive) as outer:
+        found = []
+        for name in image_manifest(archive)["Layers"]:
+            with tarfile.open(fileobj=outer.extractfile(name)) as layer:
+                found.append(layer.getmembers())
+    return found
+
+
+def test_image_without_a_dockerfile_needs_no_daemon(build: RunModule, assembled: dict[str, Any]) -> None:
+    made = build(assembled)
+    assert made["changed"]
+    lower, upper = layers_of(Path(made["archive"]))
+    assert [entry.name for entry in lower] == ["etc/file"]
+    assert [entry.name for entry in upper] == ["usr", "usr/local", "usr/local/bin", "usr/local/bin/program"]
+    assert {(entry.uid, entry.mtime) for entry in upper} == {(0, 0)}
+    assert upper[-1].mode == 0o755
+    assert made["id"] == config_digest(Path(made["archive"]))
+    again = build({**assembled, "cache": f"{assembled['cache']}-elsewhere"})
+    assert again["id"] == made["id"], "the same input gives the same image"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"entrypoint": []}, {"layers": []}, {"files": []}, {"name": "counter-platform/other"}],
+    ids=lambda change: str(next(iter(change))),
+)
+def test_key_of_an_image_without_a_dockerfile_stands_for_each_input(
+    build: RunModule, assembled: dict[str, Any], change: dict[str, Any]
+) -> None:
+    here, other = (build(arguments, check=True)["key"] for arguments in (assembled, {**assembled, **change}))
+    assert here != other
+
+
+def test_image_without_a_dockerfile_runs(
+    build: RunModule, docker: Docker, assembled: dict[str, Any], source: Path
+) -> None:
+    with tarfile.open(assembled["layers"][0]["path"], "w") as tar:
+        shell = str(Path("/bin/sh").resolve())
+        for path, name in [(shell, "/bin/sh"), *((library, library) for library in libraries(shell))]:
+            tar.add(Path(path).resolve(), name.lstrip("/"))
+    (source / "program").write_text("#!/bin/sh\necho $PATH from $(cd . && pwd)\n")
+    made = build({**assembled, "name": f"{docker.name}/assembled", "docker": docker.client, "load": True})
+    said = docker("run", "--rm", "--network=none", made["image"])
+    assert said.split() == ["/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "from", "/"]
+
+
+def test_image_in_another_one_is_made_for_it_alone(
+    build: RunModule, docker: Docker, assembled: dict[str, Any], arguments: dict[str, Any], cache: Path
+) -> None:
+    part = {name: assembled[name] for name in ("name", "layers", "files", "entrypoint")}
+    outer = {**arguments, "images": [{**part, "dest": "opt/images/registry.example/part:1.tar"}]}
+    made = build(outer)
+    assert "opt/images/registry.example/part:1.tar" in {name.lstrip("/") for name in _files(docker, made["image"])}
+    assert results_in(cache) == [made["artifact"]]
+    other = {**outer, "images": [{**outer["images"][0], "entrypoint": []}]}
+    assert build(other, check=True)["key"] != made["key"]
