@@ -18,6 +18,7 @@ IMAGES: dict[str, dict[str, Any]] = value_of("local", "platform", "platform_imag
 KUBERNETES: str = value_of("local", "platform", "kubernetes_version")
 DAY: str = value_of("local", "platform", "platform_packages_date")
 GO_MOD = (ROOT / versions.NODE_PROGRAMS / "go.mod").read_text()
+GO_PROGRAMS = "counter.platform.go_programs"
 # Its value is the same for every one of them.
 OF_KUBERNETES = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"}
 
@@ -46,23 +47,53 @@ def test_every_program_has_a_name_to_bump_it_by() -> None:
     assert {*versions.PROGRAMS.values(), (versions.NODE_PROGRAMS, versions.COREDNS)} <= here
     assert {folder for folder, _ in versions.PROGRAMS.values()} == set(folders)
     of_the_node = {module for folder, module in versions.PROGRAMS.values() if folder == versions.NODE_PROGRAMS}
-    assert {*of_the_node, versions.COREDNS, *versions.RAISED} == set(required_in(versions.NODE_PROGRAMS))
+    assert {*of_the_node, versions.COREDNS} == set(required_in(versions.NODE_PROGRAMS))
+
+
+def tags_of(folder: Path) -> list[str]:
+    """Return the build tags that the programs of a folder are compiled with."""
+    role = folder.parts[1]
+    if role in {"offline_images", "monitoring"}:
+        return list(value_of("local", role, f"{role}_go_tags"))
+    (task,) = [task for task in load(ROOT / "roles" / role / "tasks/compile.yml") if GO_PROGRAMS in task]
+    return list(task[GO_PROGRAMS].get("tags", []))
 
 
 def compiled_in(folder: Path) -> dict[str, str]:
-    """Return the packages that the programs of a Go module are compiled from, with the versions of their modules."""
-    each = "{{with .Module}}{{$.ImportPath}} {{.Version}}{{end}}"
-    return dict(line.split() for line in versions.go(ROOT / folder, "list", "-deps", "-f", each, "tool").splitlines())
+    """Return the packages that the programs of a Go module are compiled from, each with its version and its files."""
+    each = "{{.ImportPath}} {{with .Module}}{{.Version}}{{with .Replace}} => {{.Version}}{{end}}{{end}} {{.GoFiles}}"
+    packages = ["tool"] if "\ntool " in (ROOT / folder / "go.mod").read_text() else []
+    listing = ["list", f"-tags={','.join(tags_of(folder))}", "-deps", "-f", each, *packages, "./..."]
+    found = dict(line.split(" ", maxsplit=1) for line in versions.go(ROOT / folder, *listing).splitlines())
+    # Kubernetes' modules in its own build are those that others require.
+    return {package: re.sub(r"v\S+ => ", "", version) for package, version in found.items()}
 
 
 @pytest.mark.mirrors
-def test_go_compiles_what_speaks_to_kubernetes_once() -> None:
-    folder, _ = versions.PROGRAMS[versions.LIKE_THE_NODE]
-    like, node = compiled_in(folder), compiled_in(versions.NODE_PROGRAMS)
-    shared = {package: version for package, version in like.items() if package in node}
-    assert len(shared) > len(like) / 2
-    different = {package: (version, node[package]) for package, version in shared.items() if version != node[package]}
-    assert not different, "what is older goes by make bump with its version as it is, what is newer into RAISED"
+def test_go_compiles_a_package_once_for_all_programs() -> None:
+    seen: dict[str, tuple[str, Path]] = {}
+    # What has a version by the name of a program has another one in the others.
+    modules = {module for modules in versions.HELD.values() for module in modules}
+    modules |= {module for _, module in versions.PROGRAMS.values()}
+    apart = (*versions.OWN, *(f"{module}/" for module in modules), "counter-platform/")
+    again = []
+    for folder in sorted({folder for folder, _ in versions.PROGRAMS.values()}, key=versions.NODE_PROGRAMS.__ne__):
+        for package, version in compiled_in(folder).items():
+            before, first = seen.setdefault(package, (version, folder))
+            if before != version and not f"{package}/".startswith(apart):
+                again.append(f"{package}: {version} in {folder}, {before} in {first}")
+    assert not again, "`make bump` with a program's version as it is brings them to one; the node's by kubernetes"
+
+
+@pytest.mark.mirrors
+def test_coredns_has_the_plugins_of_the_corefile_that_kubeadm_writes(source: Path) -> None:
+    manifests = (source / "cmd/kubeadm/app/phases/addons/dns/manifests.go").read_text()
+    (corefile,) = re.findall(r"^    \.:53 \{\n(.*?)^    \}", manifests, re.MULTILINE | re.DOTALL)
+    directives = set(re.findall(r"^        ([a-z]\w*)", corefile, re.MULTILINE))
+    main = (ROOT / versions.NODE_PROGRAMS / "coredns/main.go").read_text()
+    plugins = set(re.findall(r'_ "github\.com/coredns/coredns/plugin/(\w+)"', main))
+    # The plugin that Corefiles call prometheus.
+    assert plugins - {"metrics"} | {"prometheus"} == directives
 
 
 def test_parts_of_the_collector_have_one_version() -> None:
@@ -95,8 +126,7 @@ def test_staging_modules_are_those_of_that_version(source: Path) -> None:
 @pytest.mark.parametrize("version", [KUBERNETES.removeprefix("v1."), DAY], ids=["Kubernetes", "packages"])
 def test_version_stands_in_no_other_file(version: str) -> None:
     # The changelog tells of the past, and locks have versions of other things.
-    folders = (versions.NODE_PROGRAMS, versions.PROGRAMS[versions.LIKE_THE_NODE][0])
-    places = {ROOT / versions.TABLE, *(ROOT / folder / name for folder in folders for name in ("go.mod", "go.sum"))}
+    places = {ROOT / versions.TABLE, *ROOT.glob("roles/*/files/*/go.*")}
     others = [path for path in project_files() if path.name not in {"CHANGELOG.md", "uv.lock"}]
     number = re.compile(rf"(?<!\d){re.escape(version)}(?!\d)")
     found = {path for path in others if path.is_file() and number.search(path.read_text(errors="replace"))}
@@ -117,7 +147,6 @@ def test_every_image_says_how_it_is_built() -> None:
         assert entry["build"] in {"component", "rootfs"}, f"{name}: the role builds no other kind from this table"
         assert entry["build"] == "component" or "rootfs" in entry, f"{name}: which rootfs is it?"
         assert {entry["rootfs"]} <= made if "rootfs" in entry else True
-        assert (builds / entry.get("dockerfile", "component") / "Dockerfile").is_file()
         assert all((builds / file["path"]).is_file() for file in entry.get("files", []))
 
 

@@ -58,12 +58,18 @@ PROGRAMS = {
 }
 """The folder and the module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its
 version. Nor are the collector's other parts: they have the version of the one here."""
-LIKE_THE_NODE = "kube-state-metrics"
-"""The program that has each module in the version of the node's programs, or a newer one: Go compiles a package once
-for all programs that have it, and all that it imports, in the same version. Of the others, the collector does not
-compile with the node's client for Kubernetes, and metrics-server and Prometheus have newer modules below it."""
-RAISED = {"github.com/fsnotify/fsnotify", "github.com/go-logr/logr"}
-"""Modules that the node's programs have in the newer version of that program, for the same reason."""
+OWN = ("go.opentelemetry.io/collector/", OF_THE_COLLECTOR)
+"""What the names of modules begin with that work in one release only, the collector's. Prometheus has newer ones."""
+HELD = {"collector": ("k8s.io/api", "k8s.io/client-go")}
+"""Modules that a program does not compile with in a newer version. The collector's processor for Kubernetes implements
+an interface of this client that has one more method from v0.36 on."""
+OF_THE_API_SERVER = {
+    "github.com/google/cel-go",
+    "k8s.io/kube-openapi",
+    "sigs.k8s.io/structured-merge-diff/v6",
+}
+"""Modules that decide how the API server evaluates policies and merges objects. The node has them as Kubernetes was
+released with them, and a program that would have a newer one has the node's instead."""
 PACKAGES = {"packages": "platform_packages_date", "node-packages": "platform_node_packages_date"}
 """The variable of each day of Debian's packages: the nodes' day is one of its own, as another takes other nodes."""
 TAGS_OF_KUBEADM = {"coredns": "CoreDNSVersion", "etcd": "DefaultEtcdVersion", "pause": "PauseVersion"}
@@ -92,9 +98,15 @@ def required(go_mod: str) -> dict[str, str]:
     return dict(re.findall(r"^(?:require )?\s*(\S+) (v\S+)$", go_mod, re.MULTILINE))
 
 
+def replacements(go_mod: str) -> dict[str, str]:
+    """Return the versions that a go.mod replaces those of modules by."""
+    return dict(re.findall(r"^(?:replace )?\s*(\S+) => \S+ (v\S+)$", go_mod, re.MULTILINE))
+
+
 def selected(go_mod: str) -> dict[str, str]:
     """Return the versions of all modules that a go.mod requires, also of those that it requires for another."""
-    return required(go_mod.replace(" // indirect", ""))
+    versions = required(go_mod.replace(" // indirect", ""))
+    return versions | {module: to for module, to in replacements(go_mod).items() if module in versions}
 
 
 def replaced(text: str, pattern: str, value: str) -> str:
@@ -178,47 +190,97 @@ def bump_program(root: Path, name: str, to: str) -> Changes:
             edits += [f"-dropreplace={entry}" for entry in sorted(old - new)]
             edits += [f"-replace={entry}={entry}@{version}" for entry in sorted(new)]
         go(folder, "mod", "edit", *edits)
-        node = selected((root / NODE_PROGRAMS / "go.mod").read_text())
-        changes = select_versions(folder, root, program, node if name == LIKE_THE_NODE else {})
-        go_mod = changes[program / "go.mod"]
-        versions = required(go_mod)
+        changes = level(root, {program: folder}, Path(temporary))
+        versions = required(changes[program / "go.mod"])
         if versions[module] != to:
             raise VersionError(f"{name} would be {versions[module]}: another program needs that")
         images = (root / TABLE).read_text()
         if program == NODE_PROGRAMS:
             images = table(images, versions, tags_of_kubeadm(kubernetes_source(folder, versions[KUBERNETES])))
-            like, _ = PROGRAMS[LIKE_THE_NODE]
-            copy = Path(shutil.copytree(root / like, Path(temporary, "like")))
-            changes |= select_versions(copy, root, like, selected(go_mod))
         elif f"\n  {name}:\n" in images:
             images = tagged(images, name, to)
         return {**changes, TABLE: images}
 
 
-def select_versions(folder: Path, root: Path, program: Path, least: dict[str, str]) -> Changes:
-    """Let Go select the indirect versions of the module in a folder anew, and verify and note all its checksums.
+def order(version: str) -> tuple[list[int], bool, list[tuple[bool, int, str]]]:
+    """Return what sorts the versions of a module as Go does (source: semver.org, 11)."""
+    numbers, _, before = version.removeprefix("v").partition("+")[0].partition("-")
+    parts = [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in before.split(".")]
+    return [int(number) for number in numbers.split(".")], not before, parts
 
-    Not by ``go mod tidy``: it would add what only tests and other systems need.
+
+def level(root: Path, changed: dict[Path, Path], temporary: Path) -> Changes:
+    """Let Go select the indirect versions anew, and bring what programs share to the newest version that one needs.
+
+    Go compiles a package once for all programs that have it, and all that it imports, in the same version. The node's
+    programs only follow where they are what changes: another version of theirs takes other nodes.
 
     Parameters:
-        folder: a copy of the module's folder, where the files are written.
         root: the project.
-        program: the module's folder in the project.
-        least: versions by module; what the module has of these is no older.
+        changed: copies of the modules that require something else now, by their folders in the project.
+        temporary: where the other modules are copied to.
     """
-    go_mod, go_sum = folder / "go.mod", folder / "go.sum"
-    go_mod.write_text(re.sub(r"^.* // indirect\n", "", go_mod.read_text(), flags=re.MULTILINE))
+    folders = {folder for folder, _ in PROGRAMS.values()}
+    copies = {
+        folder: changed.get(folder) or Path(shutil.copytree(root / folder, temporary / folder)) for folder in folders
+    }
+    free = sorted(folder for folder in folders if folder in changed or folder != NODE_PROGRAMS)
+    for folder in free:
+        go_mod = copies[folder] / "go.mod"
+        go_mod.write_text(re.sub(r"^.* // indirect\n", "", go_mod.read_text(), flags=re.MULTILINE))
+        go(copies[folder], "mod", "edit", *(f"-dropreplace={module}" for module in sorted(OF_THE_API_SERVER)))
+        select_versions(root, copies[folder])
+    while edits := raised(copies, free):
+        for folder, raises in edits.items():
+            go(copies[folder], "mod", "edit", *raises)
+            select_versions(root, copies[folder])
+    return {folder / name: (copies[folder] / name).read_text() for folder in free for name in ("go.mod", "go.sum")}
+
+
+def held(folder: Path) -> set[str]:
+    """Return the modules whose version in a folder is no other program's business."""
+    names = {name for name, (where, _) in PROGRAMS.items() if where == folder}
+    return {
+        COREDNS,
+        *(PROGRAMS[name][1] for name in names),
+        *(module for name in names for module in HELD.get(name, ())),
+    }
+
+
+def raised(copies: dict[Path, Path], free: list[Path]) -> dict[Path, list[str]]:
+    """Return what `go mod edit` takes to bring each of the free modules to the versions that all of them shall have."""
+    texts = {folder: (copy / "go.mod").read_text() for folder, copy in copies.items()}
+    here = {folder: selected(text) for folder, text in texts.items()}
+    wanted: dict[str, str] = {}
+    for versions in here.values():
+        for module, version in versions.items():
+            if not module.startswith(OWN):
+                wanted[module] = max(version, wanted.get(module, version), key=order)
+    wanted |= {module: here[NODE_PROGRAMS][module] for module in OF_THE_API_SERVER}
+    edits = {}
+    for folder in free:
+        movable = wanted.keys() - held(folder) - replacements(texts[folder]).keys()
+        other = {module: version for module, version in here[folder].items() if version != wanted.get(module, version)}
+        steps = [
+            f"-require={module}@{wanted[module]}"
+            if order(version) < order(wanted[module])
+            else f"-replace={module}={module}@{wanted[module]}"
+            for module, version in other.items()
+            if module in movable
+        ]
+        if steps:
+            edits[folder] = steps
+    return edits
+
+
+def select_versions(root: Path, folder: Path) -> None:
+    """Let Go write into a module what it needs besides what it requires, and all checksums, verified.
+
+    Not by ``go mod tidy``: it would add what only tests and other systems need.
+    """
     tags = yaml.safe_load((root / IMAGES / "defaults/main.yml").read_text())["offline_images_go_tags"]
-    listing = ["list", "-mod=mod", f"-tags={','.join(tags)}", "-deps", "tool", "./..."]
-    go_sum.write_text("")
-    go(folder, *listing)
-    here = selected(go_mod.read_text())
-    if edits := [f"-require={name}@{least[name]}" for name in here if least.get(name, here[name]) != here[name]]:
-        # Where another module asks for a newer version than such a requirement, Go takes that one.
-        go(folder, "mod", "edit", *edits)
-        go_sum.write_text("")
-        go(folder, *listing)
-    return {program / "go.mod": go_mod.read_text(), program / "go.sum": go_sum.read_text()}
+    (folder / "go.sum").write_text("")
+    go(folder, "list", "-mod=mod", f"-tags={','.join(tags)}", "-deps", "tool", "./...")
 
 
 def packages_day(root: Path) -> str:
