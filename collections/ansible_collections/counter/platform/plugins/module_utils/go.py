@@ -17,3 +17,18 @@ def go_environment(cache: Path) -> dict[str, str]:
         "GOMODCACHE": str(cache / "go" / "mod"),
         "GOCACHE": str(cache / "go" / "build"),
     }
+
+
+def drop_archives(cache: Path) -> None:
+    """Remove the archives of modules whose source is unpacked beside them.
+
+    Go compiles from the source, and compares with go.sum the hash that it has noted beside the archive (source: the
+    module reference, module cache).
+    """
+    modules = Path(go_environment(cache)["GOMODCACHE"])
+    downloads = modules / "cache" / "download"
+    for archive in downloads.glob("**/@v/*.zip"):
+        name = archive.parents[1].relative_to(downloads)
+        is_whole = archive.with_suffix(".ziphash").exists() and not archive.with_suffix(".partial").exists()
+        if is_whole and (modules / f"{name}@{archive.stem}").is_dir():
+            archive.unlink(missing_ok=True)

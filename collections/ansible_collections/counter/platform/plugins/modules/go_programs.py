@@ -124,7 +124,7 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 )
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
-from ansible_collections.counter.platform.plugins.module_utils.go import go_environment
+from ansible_collections.counter.platform.plugins.module_utils.go import drop_archives, go_environment
 from ansible_collections.counter.platform.plugins.module_utils.origin import Origin
 
 ARGUMENTS: dict[str, Any] = {
@@ -165,6 +165,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     ]
     flags = [
         "-trimpath",
+        # The linker would drop it, and the compiler needs a tenth of its time to write it.
+        "-gcflags=all=-dwarf=false",
         "-mod=readonly",
         f"-tags={','.join(params['tags'])}",
         "-ldflags=" + " ".join(["-s", "-w", *stamps]),
@@ -183,7 +185,13 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             done += 1
             progress(f"{done} of at most {total} packages, now {line}")
 
-        follow([go, "build", "-v", *flags, "-o", f"{folder}/", *params["packages"]], count, cwd=source, env=environment)
+        # Gigabytes, which /tmp may not have; with the folder goes what a killed compiler leaves.
+        scratch = folder / ".go-build"
+        scratch.mkdir()
+        build = [go, "build", "-v", *flags, "-o", f"{folder}/", *params["packages"]]
+        follow(build, count, cwd=source, env={**environment, "GOTMPDIR": str(scratch)})
+        shutil.rmtree(scratch)
+        drop_archives(cache)
         for old, new in params["rename"].items():
             (folder / old).rename(folder / new)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.callback.progress import default_cache
+from ansible_collections.counter.platform.plugins.module_utils.go import drop_archives
 from ansible_collections.counter.platform.tests.unit.support import RunModule, results_in
 
 GO = Path(sys.executable).with_name("go")
@@ -173,3 +174,16 @@ def test_a_missing_source(run_module: RunModule, arguments: dict[str, Any], sour
     assert result["failed"]
     assert result["msg"].startswith(f"cannot compile {arguments['name']}: ")
     assert str(source) in result["msg"]
+
+
+def test_archive_of_a_module_goes_once_its_source_is_unpacked(tmp_path: Path) -> None:
+    downloads = tmp_path / "go/mod/cache/download/example.org/!upper/@v"
+    downloads.mkdir(parents=True)
+    for version, endings in {"v1.0.0": ("zip", "ziphash"), "v1.1.0": ("zip", "ziphash", "partial"),
+                             "v1.2.0": ("zip",), "v2.0.0": ("zip", "ziphash")}.items():  # fmt: skip
+        for ending in endings:
+            (downloads / f"{version}.{ending}").touch()
+        if version != "v2.0.0":
+            (tmp_path / f"go/mod/example.org/!upper@{version}").mkdir(parents=True)
+    drop_archives(tmp_path)
+    assert sorted(path.stem for path in downloads.glob("*.zip")) == ["v1.1.0", "v1.2.0", "v2.0.0"]
