@@ -48,6 +48,10 @@ oom_score_adjustable:
   description: Whether a process in a privileged container may lower its oom_score_adj.
   returned: always
   type: bool
+data_root:
+  description: Folder of the daemon's images, containers and volumes; its default where there is no daemon yet.
+  returned: always
+  type: path
 cgroup_version:
   description: The cgroup version that containers see, V(1) or V(2); 0 when unknown.
   returned: always
@@ -142,12 +146,15 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         "privileged": False,
         "oom_score_adjustable": False,
         "cgroup_version": 0,
+        "data_root": "/var/lib/docker",
         "reason": "",
     }
     result.update(choose_client(params["search_path"]))
     if result["client"]:
         try:
-            result["cgroup_version"] = int(run([result["client"], "info", "--format", "{{.CgroupVersion}}"]))
+            about = run([result["client"], "info", "--format", "{{.CgroupVersion}} {{.DockerRootDir}}"])
+            version, result["data_root"] = about.split(maxsplit=1)
+            result["cgroup_version"], result["data_root"] = int(version), result["data_root"].strip()
             result["oom_score_adjustable"] = try_privileged(result["client"]) == "adjustable"
             result["privileged"] = True
         except CommandError as error:

@@ -1,0 +1,50 @@
+"""Free space by file system: /dev/shm is another one than the folder of a test."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.counter.platform.plugins.modules.disk_space import ensure
+
+MEMORY = "/dev/shm"  # noqa: S108 (nothing is written)
+HUGE = 10**6
+
+
+def need(path: Path | str, gib: int, remedy: str = "Free some.") -> dict[str, Any]:
+    """Return one of the option ``needs``."""
+    return {"path": str(path), "gib": gib, "remedy": remedy}
+
+
+def asked(*needs: dict[str, Any]) -> dict[str, Any]:
+    """Return what the module says."""
+    return ensure({"needs": list(needs)}, check_mode=True)
+
+
+def test_enough_space_changes_nothing(tmp_path: Path) -> None:
+    answer = asked(need(tmp_path, 0), need(MEMORY, 0))
+    assert answer["changed"] is False
+    assert "failed" not in answer
+    assert set(answer["free"]) == {str(tmp_path), MEMORY}
+
+
+def test_folder_that_is_not_there_is_on_the_file_system_above_it(tmp_path: Path) -> None:
+    message = asked(need(tmp_path / "not/yet", HUGE))["msg"]
+    assert re.fullmatch(rf"{tmp_path}/not/yet has \d+ GiB free and {HUGE} are needed\. Free some\.", message)
+
+
+def test_needs_of_one_file_system_are_added_up(tmp_path: Path) -> None:
+    free = asked(need(tmp_path, 0))["free"][str(tmp_path)]
+    assert "failed" not in asked(need(tmp_path / "a", free))
+    message = asked(need(tmp_path / "a", free), need(tmp_path / "b", 1, "Move it."))["msg"]
+    assert f"{tmp_path}/a has {free} GiB free and {free + 1} are needed, 1 of them in {tmp_path}/b" in message
+    assert message.endswith(". Free some. Move it.")
+
+
+@pytest.mark.parametrize(("here", "there"), [(HUGE, 0), (0, HUGE), (HUGE, HUGE)])
+def test_each_file_system_that_is_too_small_is_named(tmp_path: Path, here: int, there: int) -> None:
+    message = asked(need(tmp_path, here), need(MEMORY, there))["msg"]
+    assert (f"{tmp_path} has" in message) == (here == HUGE)
+    assert (f"{MEMORY} has" in message) == (there == HUGE)
