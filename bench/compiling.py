@@ -90,8 +90,8 @@ def count(checkout: Path) -> None:
             about = package.get("Module") or {}
             imports = sorted(here.get(package.get("ImportMap", {}).get(name, name), name)
                              for name in package.get("Imports", []))  # fmt: skip
-            version = (about.get("Replace") or about).get("Version", "")
-            inputs = repr((package["ImportPath"], version, package.get("GoFiles"), imports))
+            # Also of what is replaced: with -trimpath the compiler has the files under the version that is required.
+            inputs = repr((package["ImportPath"], about.get("Version", ""), package.get("GoFiles"), imports))
             key = here[package["ImportPath"]] = hashlib.sha256(inputs.encode()).hexdigest()
             files = (Path(package["Dir"], name) for name in package.get("GoFiles", []))
             length = sum(path.read_bytes().count(b"\n") for path in files)

@@ -61,12 +61,11 @@ def tags_of(folder: Path) -> list[str]:
 
 def compiled_in(folder: Path) -> dict[str, str]:
     """Return the packages that the programs of a Go module are compiled from, each with its version and its files."""
-    each = "{{.ImportPath}} {{with .Module}}{{.Version}}{{with .Replace}} => {{.Version}}{{end}}{{end}} {{.GoFiles}}"
+    # Also of what is replaced: with -trimpath the compiler has the files under the version that is required.
+    each = "{{.ImportPath}} {{with .Module}}{{.Version}}{{end}} {{.GoFiles}}"
     packages = ["tool"] if "\ntool " in (ROOT / folder / "go.mod").read_text() else []
     listing = ["list", f"-tags={','.join(tags_of(folder))}", "-deps", "-f", each, *packages, "./..."]
-    found = dict(line.split(" ", maxsplit=1) for line in versions.go(ROOT / folder, *listing).splitlines())
-    # Kubernetes' modules in its own build are those that others require.
-    return {package: re.sub(r"v\S+ => ", "", version) for package, version in found.items()}
+    return dict(line.split(" ", maxsplit=1) for line in versions.go(ROOT / folder, *listing).splitlines())
 
 
 @pytest.mark.mirrors

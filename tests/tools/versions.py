@@ -69,7 +69,7 @@ OF_THE_API_SERVER = {
     "sigs.k8s.io/structured-merge-diff/v6",
 }
 """Modules that decide how the API server evaluates policies and merges objects. The node has them as Kubernetes was
-released with them, and a program that would have a newer one has the node's instead."""
+released with them, and a program that would have a newer one excludes that."""
 PACKAGES = {"packages": "platform_packages_date", "node-packages": "platform_node_packages_date"}
 """The variable of each day of Debian's packages: the nodes' day is one of its own, as another takes other nodes."""
 TAGS_OF_KUBEADM = {"coredns": "CoreDNSVersion", "etcd": "DefaultEtcdVersion", "pause": "PauseVersion"}
@@ -228,7 +228,9 @@ def level(root: Path, changed: dict[Path, Path], temporary: Path) -> Changes:
     for folder in free:
         go_mod = copies[folder] / "go.mod"
         go_mod.write_text(re.sub(r"^.* // indirect\n", "", go_mod.read_text(), flags=re.MULTILINE))
-        go(copies[folder], "mod", "edit", *(f"-dropreplace={module}" for module in sorted(OF_THE_API_SERVER)))
+        excluded = json.loads(go(copies[folder], "mod", "edit", "-json")).get("Exclude") or []
+        drops = [f"-dropexclude={entry['Path']}@{entry['Version']}" for entry in excluded]
+        go(copies[folder], "mod", "edit", *drops, "-fmt")
         select_versions(root, copies[folder])
     while edits := raised(copies, free):
         for folder, raises in edits.items():
@@ -261,12 +263,13 @@ def raised(copies: dict[Path, Path], free: list[Path]) -> dict[Path, list[str]]:
     for folder in free:
         movable = wanted.keys() - held(folder) - replacements(texts[folder]).keys()
         other = {module: version for module, version in here[folder].items() if version != wanted.get(module, version)}
-        steps = [
-            f"-require={module}@{wanted[module]}"
-            if order(version) < order(wanted[module])
-            else f"-replace={module}={module}@{wanted[module]}"
+        steps = [f"-require={module}@{wanted[module]}" for module in other if module in movable]
+        # Whoever requires an excluded version takes an older one. By a replacement, Go would name the package's files
+        # after the newer version, and compile it and all above it again.
+        steps += [
+            f"-exclude={module}@{version}"
             for module, version in other.items()
-            if module in movable
+            if module in movable and order(version) > order(wanted[module])
         ]
         if steps:
             edits[folder] = steps

@@ -86,12 +86,12 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         by_file_system.setdefault(folder.stat().st_dev, []).append(need)
     wrong = []
     for needs in by_file_system.values():
-        first, needed = needs[0]["path"], sum(need["gib"] for need in needs)
-        if free[first] >= needed:
+        first = needs[0]["path"]
+        if free[first] >= sum(need["gib"] for need in needs):
             continue
-        others = "".join(f", {need['gib']} of them in {need['path']}" for need in needs[1:])
+        others = "".join(f", and {need['gib']} more on the same disk in {need['path']}" for need in needs[1:])
         remedies = " ".join(dict.fromkeys(need["remedy"] for need in needs))
-        wrong.append(f"{first} has {free[first]} GiB free and {needed} are needed{others}. {remedies}")
+        wrong.append(f"{first} has {free[first]} GiB free and {needs[0]['gib']} are needed{others}. {remedies}")
     failure = {"failed": True, "msg": " ".join(wrong)} if wrong else {}
     return {"changed": False, "free": free, **failure}
 
