@@ -19,23 +19,15 @@ from lib.types import Json
 
 STATE = "logs.tfstate"
 SSH = "203.0.113.4/32"
+ROLE, LOGS = "molecule/log_instance/aws.yml", "playbooks/logs.yml"
 NAMED: Json = {"data_volume_gib": 2, "tags": {"Team": "observability"}}
 
 
 @dataclass(frozen=True)
 class Made:
-    """What was reported before there was an instance, and what was done.
-
-    Attributes:
-        missed: a playbook that needs a host and finds none.
-        promised: check mode.
-        before: the instances after these two.
-        made: the run that makes one.
-    """
+    """A playbook that needs a host and finds none, and the run that makes one."""
 
     missed: Run
-    promised: Run
-    before: list[dict[str, Any]]
     made: Run
 
 
@@ -60,7 +52,7 @@ class Life:
         self._terraform.init(*api.backend(STATE))
         self._terraform.give(self.inputs)
 
-    def playbook(self, *arguments: str, path: str = "molecule/log_instance/aws.yml") -> Run:
+    def playbook(self, *arguments: str, path: str = ROLE) -> Run:
         """Run a playbook; without another one, the role, and a play on the host that it adds or the inventory finds."""
         mirror = provider_mirror()
         values = {
@@ -79,9 +71,7 @@ class Life:
         return execute(*command, "-e", json.dumps(values), *arguments, environment=self.api.environment)
 
     def _make(self) -> Made:
-        missed = self.playbook(path="molecule/log_instance/host.yml")
-        promised = self.playbook("--check", "--diff")
-        return Made(missed, promised, self.running(), self.playbook())
+        return Made(missed=self.playbook(path="molecule/log_instance/host.yml"), made=self.playbook())
 
     def running(self) -> list[dict[str, Any]]:
         """Return the instances that run."""
@@ -106,15 +96,15 @@ class Life:
             self._outputs = {name: about["value"] for name, about in told.items()}
         return self._outputs
 
-    def remove(self) -> None:
+    def remove(self, path: str = ROLE) -> None:
         """Begin the removal, unless it was begun."""
         if self._removed is None:
             self.outputs()
-            self._removed = self._pool.submit(self.absent)
+            self._removed = self._pool.submit(self.absent, path=path)
 
-    def absent(self, *arguments: str) -> Run:
-        """Have the role remove the instance, by the playbook that makes the log host."""
-        return self.playbook("-e", "log_instance_state=absent", *arguments, path="playbooks/logs.yml")
+    def absent(self, *arguments: str, path: str = LOGS) -> Run:
+        """Run a playbook, by default the one that makes the log host, to remove the instance."""
+        return self.playbook("-e", "log_instance_state=absent", *arguments, path=path)
 
     def removed(self) -> Run:
         """Wait for the removal."""

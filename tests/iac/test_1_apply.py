@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from iac.life import SSH, STATE, Life
+from iac.life import LOGS, SSH, STATE, Life
 from lib.aws import REGION, STATE_BUCKET, Aws
 from lib.command import execute
 from lib.paths import CACHE
@@ -25,16 +25,11 @@ def kept_state(api: Aws) -> str:
     return content.decode()
 
 
-def changes(terraform: Terraform, *arguments: str) -> list[Json]:
-    """Return what a plan would do, resource by resource, but for what it would leave as it is."""
-    terraform("plan", "-out=changes.tfplan", *arguments)
-    plan = json.loads(terraform("show", "-json", "changes.tfplan"))
-    return [entry for entry in plan["resource_changes"] if entry["change"]["actions"] not in (["no-op"], ["read"])]
-
-
-def destroyed(changed: list[Json]) -> set[str]:
-    """Return the addresses of what would be destroyed, whether or not it would be made again."""
-    return {entry["address"] for entry in changed if "delete" in entry["change"]["actions"]}
+def changes(terraform: Terraform, *arguments: str) -> dict[str, Json]:
+    """Return what a plan would do, by the address of the resource."""
+    lines = map(json.loads, terraform("plan", "-json", *arguments).splitlines())
+    planned = [line["change"] for line in lines if line["type"] == "planned_change"]
+    return {change["resource"]["addr"]: change for change in planned if change["action"] != "read"}
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +39,8 @@ def applied(life: Life) -> Iterator[Terraform]:
     life.remove()
 
 
-def test_check_mode_says_what_is_made_and_the_plays_that_follow_get_it(life: Life) -> None:
+def test_role_makes_it_and_the_plays_that_follow_get_it(life: Life) -> None:
     run = life.made()
-    assert (run.promised.status, run.promised.recap("changed")) == (0, 1), run.promised.output
-    assert "aws_instance.log_host" in run.promised.output
-    assert "host logs is" not in run.promised.output
-    assert run.before == []
-
     assert (run.made.status, run.made.recap("changed")) == (0, 1), run.made.output
     (running,) = life.running()
     device = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol"
@@ -96,9 +86,10 @@ def test_state_that_somebody_holds_is_not_touched(applied: Terraform, api: Aws) 
 
 def test_instance_that_is_replaced_keeps_the_logs_and_the_address(applied: Terraform) -> None:
     changed = changes(applied, "-replace=aws_instance.log_host")
-    assert destroyed(changed) == {"aws_instance.log_host", "aws_volume_attachment.data"}
+    replaced = {address for address, change in changed.items() if change["action"] in ("replace", "delete")}
+    assert replaced == {"aws_instance.log_host", "aws_volume_attachment.data"}
     # Nothing of the volume is planned, not even a change.
-    assert "aws_ebs_volume.data" not in {entry["address"] for entry in changed}
+    assert "aws_ebs_volume.data" not in changed
 
 
 @pytest.mark.usefixtures("applied")
@@ -119,9 +110,10 @@ def test_deployment_of_an_earlier_version_is_kept_whole(life: Life, ready: Terra
     upgraded.give(life.inputs)
     # The API knows nothing of the names that this state has.
     changed = changes(upgraded, "-refresh=false")
-    assert {tuple(entry["change"]["actions"]) for entry in changed} == {("update",)}
-    moved = {entry["address"] for entry in changed if "previous_address" in entry}
-    assert moved == {f"aws_{kind}.log_host" for kind in MOVED}
+    assert {change["action"] for change in changed.values()} == {"update"}
+    assert {address for address, change in changed.items() if "previous_resource" in change} == {
+        f"aws_{kind}.log_host" for kind in MOVED
+    }
 
 
 @pytest.mark.usefixtures("applied")
@@ -164,12 +156,27 @@ def test_inventory_of_production_finds_the_host(life: Life, api: Aws) -> None:
 
 @pytest.mark.soak
 @pytest.mark.usefixtures("applied")
-def test_second_run_of_the_role_changes_nothing_and_check_mode_removes_nothing(life: Life) -> None:
+def test_second_run_of_the_role_changes_nothing_and_check_mode_never_does(life: Life) -> None:
     (running,) = life.running()
     for mode in (["--check"], []):
         again = life.playbook(*mode)
         assert (again.status, again.recap("changed")) == (0, 0), again.output
         assert f"host logs is ec2-user@{running['PublicIpAddress']}" in again.message()
+    wider = json.dumps({"log_host_client_cidrs": ["198.51.100.0/24"]})
+    promised = life.playbook("--check", "--diff", "-e", wider)
+    assert (promised.status, promised.recap("changed")) == (0, 1), promised.output
+    assert 'aws_vpc_security_group_ingress_rule.https["198.51.100.0/24"] will be created' in promised.message()
     removed = life.absent("--check")
     assert (removed.status, removed.recap("changed")) == (0, 1), removed.output
     assert life.running() == [running]
+    assert "No changes." in life.applied()("plan", "-detailed-exitcode")
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("applied")
+def test_playbook_that_makes_the_log_host_removes_it(life: Life) -> None:
+    # The inventory has found the host: the plays on it have nothing to do, and do not fail.
+    life.remove(LOGS)
+    run = life.removed()
+    assert (run.status, run.recap("changed")) == (0, 1), run.output
+    assert life.running() == []

@@ -7,7 +7,6 @@ from iac.life import Life
 
 
 def test_nothing_is_left_when_it_is_destroyed_but_a_snapshot_of_the_logs(life: Life) -> None:
-    # The inventory has found the host: the plays on it have nothing to do, and do not fail.
     run = life.removed()
     assert (run.status, run.recap("changed")) == (0, 1), run.output
     ec2, volume = life.api.client("ec2"), life.outputs()["data_volume_id"]
