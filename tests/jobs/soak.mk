@@ -41,7 +41,7 @@ $(ROLES):
 	$(call job,$(call scenario,$@))
 
 log_host:
-	$(call job,LOG_HOST_MACHINES=2 $(call scenario,$@))
+	$(call job,MACHINE_SUITE=trixie $(call scenario,$@))
 
 container_engine:
 	$(call job,$(call scenario,$@))

@@ -1,12 +1,14 @@
-"""A log host as a client sees it, behind TLS and a password, and the machines of its scenario."""
+"""A log host as a client sees it, behind TLS and a password, and the machine of its scenario."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -26,6 +28,9 @@ Labels = dict[str, str]
 ARCHIVE = os.environ.get("LOG_STORE_ARCHIVE", "")
 """Upstream's archive of Loki, a file; empty where there is none."""
 needs_loki = pytest.mark.skipif(not ARCHIVE, reason="needs Loki: LOG_STORE_ARCHIVE names no archive of it")
+
+LOST_SECONDS = {"victorialogs": 3.0, "loki": 0.0}
+"""How much of what a store acknowledged before `kill -9` may be lost, in seconds, as its README says."""
 
 
 def label() -> Labels:
@@ -195,18 +200,19 @@ class Logs:
 
 
 class LogHost:
-    """A machine of the scenario, and what the role makes of it.
+    """The machine of the scenario, and what the role makes of it.
 
     Attributes:
         name: the machine's name.
         store: the log store that it runs.
     """
 
+    suite = os.environ.get("MACHINE_SUITE", "bookworm")
+    name = f"counter-logs-{suite}"
     secrets = ROOT / ".state/log-host/logs"
     ports: ClassVar[dict[str, int]] = {"victorialogs": 9428, "loki": 3100}
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
         self.store = "victorialogs"
 
     @property
@@ -226,14 +232,13 @@ class LogHost:
 
     def command(self, playbook: str, *arguments: str) -> list[str]:
         """Return what runs a playbook for this machine and its store, as the scenario does."""
-        inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-        values = {"log_machine": self.name, "log_host_store": self.store}
+        values = {"log_host_store": self.store}
         if ARCHIVE:
             values["log_host_loki_archive"] = ARCHIVE
             checksum = hashlib.sha256(Path(ARCHIVE).read_bytes()).hexdigest()
             values["log_host_loki_archive_checksum"] = f"sha256:{checksum}"
-        chosen = ["-e", json.dumps(values), "--limit", self.name]
-        return ["ansible-playbook", "-i", inventory, playbook, *chosen, *arguments]
+        inventory = os.environ["MOLECULE_INVENTORY_FILE"]
+        return ["ansible-playbook", "-i", inventory, playbook, "-e", json.dumps(values), *arguments]
 
     def play(self, playbook: str, *arguments: str) -> Run:
         """Run a playbook for this machine and its store."""
@@ -267,3 +272,56 @@ class LogHost:
     def wait_ready(self) -> None:
         """Return when the store answers a client."""
         wait_for(f"the log store on {self.name}", self.is_ready, 90)
+
+
+class Writer:
+    """Pushes a line at a time, without pause, and knows which were acknowledged, and when."""
+
+    def __init__(self, machine: LogHost) -> None:
+        self.labels = label()
+        self.acknowledged: dict[str, float] = {}
+        self._machine = machine
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+
+    def _write(self) -> None:
+        logs, number = self._machine.logs, 0
+        while not self._end.is_set() and number < 5000:
+            number += 1
+            line = f"line {number}"
+            with suppress(OSError):
+                if logs.push([line], self.labels) == 204:
+                    self.acknowledged[line] = time.monotonic()
+                    continue
+            # It was not acknowledged, and what fails at once would fail again as fast. A machine that was restarted may
+            # have another address.
+            self._end.wait(0.2)
+            logs = self._machine.logs
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join(timeout=30)
+
+    def wait(self, count: int) -> None:
+        """Return when so many more lines have been acknowledged."""
+        before = len(self.acknowledged)
+        wait_for("lines", lambda: len(self.acknowledged) >= before + count, 60)
+
+    def lost(self) -> list[str]:
+        """Return the acknowledged lines that are not found, once all that are there can be found."""
+        missing: list[str] = []
+
+        def complete() -> bool:
+            found = self._machine.logs.lines(selector(self.labels))
+            assert len(found) == len(set(found)), "a line is there twice"
+            missing[:] = sorted(set(self.acknowledged) - set(found), key=self.acknowledged.__getitem__)
+            return not missing
+
+        assert len(self.acknowledged) > 50
+        with suppress(TimeoutError):
+            wait_for("all lines", complete, 5)
+        return missing

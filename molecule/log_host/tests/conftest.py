@@ -1,4 +1,4 @@
-"""The machines of the scenario, the stores on them, and something for nginx to pass requests to."""
+"""The machine of the scenario, the stores on it, and something for nginx to pass requests to."""
 
 from __future__ import annotations
 
@@ -31,33 +31,30 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_for
 @pytest.fixture(scope="session")
 def machine() -> LogHost:
     """The machine that the role ran on."""
-    return LogHost("counter-logs-bookworm")
+    return LogHost()
 
 
-@pytest.fixture(scope="session")
-def other() -> LogHost:
-    """The other machine, bare until a test runs the role on it."""
-    return LogHost("counter-logs-trixie")
-
-
-@pytest.fixture(scope="module", params=["loki", "victorialogs"])
-def backend(request: pytest.FixtureRequest, machine: LogHost) -> Iterator[None]:
-    """The proxy of a store, and in the store's place a server that answers with what nginx passed on.
-
-    That of Loki needs no Loki. The one that the role ran with comes last, and stays.
-    """
-    machine.store = request.param
-    played = machine.role(parts=["host", "proxy"])
+def proxy_for(machine: LogHost, store: str) -> None:
+    """Set up the proxy for a store; it needs no program of it."""
+    machine.store = store
+    played = machine.role(parts=["host", "proxy", "restart"])
     assert played.status == 0, played.output
-    machine.run("systemctl", "restart", "nginx")
+
+
+@pytest.fixture(scope="module")
+def backend(request: pytest.FixtureRequest, machine: LogHost) -> Iterator[None]:
+    """The proxy of a store, and in the store's place a server that answers with what nginx passed on."""
+    if request.param != "victorialogs":
+        proxy_for(machine, request.param)
     machine.run("systemctl", "stop", "log-store")
     machine.run("systemd-run", "--unit=backend", "python3", "-c", BACKEND, str(machine.ports[machine.store]))
     wait_for("the backend", machine.is_ready, 20)
     yield
     machine.run("systemctl", "stop", "backend")
     machine.run("systemctl", "start", "log-store")
-    if machine.store == "victorialogs":
-        machine.wait_ready()
+    if request.param != "victorialogs":
+        proxy_for(machine, "victorialogs")
+    machine.wait_ready()
 
 
 @pytest.fixture(scope="module", params=["victorialogs", pytest.param("loki", marks=needs_loki)])
@@ -68,25 +65,3 @@ def store(request: pytest.FixtureRequest, machine: LogHost) -> LogHost:
         played = machine.role()
         assert played.status == 0, played.output
     return machine
-
-
-@pytest.fixture(scope="session")
-def small_disk(other: LogHost) -> Iterator[tuple[LogHost, str]]:
-    """The other machine as a log host whose data has a small disk of its own, and that disk."""
-    other.run("truncate", "--size=400M", "/srv/disk")
-    device = other.run("losetup", "--find", "--show", "/srv/disk")
-    try:
-        played = other.role("-e", f"log_host_data_device={device}")
-        assert played.status == 0, played.output
-        mounted = other.run("findmnt", "--noheadings", "--output=SOURCE,FSTYPE", "/var/lib/log-store")
-        assert mounted.split() == [device, "ext4"]
-        yield other, device
-    finally:
-        other.run("systemctl", "stop", "log-store", "log-disk-guard", check=False)
-        other.run("umount", "/var/lib/log-store", check=False)
-        other.run("losetup", "--detach", device)
-        other.run("rm", "/srv/disk")
-        # The unit requires what is mounted there, and would go on to require the disk that is gone.
-        other.run("sed", "--in-place", "/ .var.lib.log-store /d", "/etc/fstab")
-        other.run("systemctl", "daemon-reload")
-        other.run("systemctl", "start", "log-disk-guard")

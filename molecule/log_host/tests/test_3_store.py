@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from lib.aws import REGION, aws
 from lib.docker import docker
-from lib.logs import ARCHIVE, LogHost, label, needs_loki, selector
-from lib.paths import ROOT
+from lib.logs import ARCHIVE, LOST_SECONDS, LogHost, Writer, label, needs_loki, selector
 from lib.wait import wait_for
 
 EXPOSURE = 2.0
-LOST_SECONDS = {"victorialogs": 3.0, "loki": 0.0}
-"""How much of what a store acknowledged before `kill -9` may be lost, in seconds, as its README says."""
 
 
 def test_pushed_lines_are_found_by_their_tenant_alone(store: LogHost) -> None:
@@ -76,59 +69,6 @@ def test_value_that_the_store_alone_can_judge_is_refused_and_what_runs_goes_on(s
     assert store.is_ready()
 
 
-class Writer:
-    """Pushes a line at a time, without pause, and knows which were acknowledged, and when."""
-
-    def __init__(self, machine: LogHost) -> None:
-        self.labels = label()
-        self.acknowledged: dict[str, float] = {}
-        self._machine = machine
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._write, daemon=True)
-
-    def _write(self) -> None:
-        logs, number = self._machine.logs, 0
-        while not self._end.is_set() and number < 5000:
-            number += 1
-            line = f"line {number}"
-            with suppress(OSError):
-                if logs.push([line], self.labels) == 204:
-                    self.acknowledged[line] = time.monotonic()
-                    continue
-            # It was not acknowledged, and what fails at once would fail again as fast. A machine that was restarted may
-            # have another address.
-            self._end.wait(0.2)
-            logs = self._machine.logs
-
-    def __enter__(self) -> Writer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join(timeout=30)
-
-    def wait(self, count: int) -> None:
-        """Return when so many more lines have been acknowledged."""
-        before = len(self.acknowledged)
-        wait_for("lines", lambda: len(self.acknowledged) >= before + count, 30)
-
-    def lost(self) -> list[str]:
-        """Return the acknowledged lines that are not found, once all that are there can be found."""
-        missing: list[str] = []
-
-        def complete() -> bool:
-            found = self._machine.logs.lines(selector(self.labels))
-            assert len(found) == len(set(found)), "a line is there twice"
-            missing[:] = sorted(set(self.acknowledged) - set(found), key=self.acknowledged.__getitem__)
-            return not missing
-
-        assert len(self.acknowledged) > 50
-        with suppress(TimeoutError):
-            wait_for("all lines", complete, 5)
-        return missing
-
-
 def stop(machine: LogHost) -> None:
     """Stop the store by SIGTERM and start it again."""
     machine.run("systemctl", "restart", "log-store")
@@ -150,7 +90,11 @@ def other_version(machine: LogHost) -> None:
     machine.run("rm", "--recursive", "/opt/log-store/another")
 
 
-@pytest.mark.parametrize("disturb", [stop, restart_host, other_version], ids=lambda disturb: disturb.__name__)
+@pytest.mark.parametrize(
+    "disturb",
+    [stop, other_version, pytest.param(restart_host, marks=pytest.mark.soak)],
+    ids=lambda disturb: disturb.__name__,
+)
 def test_no_acknowledged_line_is_lost(store: LogHost, disturb: Callable[[LogHost], None]) -> None:
     with Writer(store) as writer:
         writer.wait(51)
@@ -209,171 +153,43 @@ def test_retention_deletes_what_is_old_and_keeps_the_rest(store: LogHost) -> Non
     store.logs.wait_lines(selector(fresh), ["fresh"])
 
 
-def generations(machine: LogHost) -> list[str]:
-    """Return what is in the folder of the data beside the link to what is in use."""
-    found = machine.run("find", machine.data, "-mindepth", "1", "-maxdepth", "1", "-not", "-name", "current")
-    return sorted(found.splitlines())
-
-
-def backup(machine: LogHost, archive: Path) -> None:
-    """Back the machine's store up into an archive."""
-    played = machine.play("playbooks/logs_backup.yml", "-e", f"log_host_backup={archive}")
-    assert played.status == 0, played.output
-
-
-def killed_at(machine: LogHost, task: str, playbook: str, *arguments: str) -> None:
-    """Run a playbook and kill it with all that it started when it has come to a task."""
-    command = machine.command(playbook, *arguments)
-    environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as run:
-        assert run.stdout is not None
-        for line in run.stdout:
-            if f"TASK [log_host : {task}]" in line:
-                break
-        else:
-            pytest.fail(f"it did not come to {task}")
-        os.killpg(run.pid, signal.SIGKILL)
-
-
-def test_backup_is_restored_on_an_empty_host(machine: LogHost, small_disk: tuple[LogHost, str], tmp_path: Path) -> None:
-    other, _ = small_disk
-    labels, replaced = label(), label()
-    lines = [f"saved {number}" for number in range(200)]
-    assert machine.logs.push(lines, labels) == 204
-    archive = tmp_path / "logs.tar.gz"
-    with Writer(machine) as writer:
-        writer.wait(51)
-        backup(machine, archive)
-    assert writer.lost() == []
-    assert archive.stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["logs.tar.gz"]
-    machine.logs.wait_lines(selector(labels), lines)
-    assert machine.run("find", "/var/tmp", "-mindepth", "1", "-name", "log-store-*") == ""  # noqa: S108
-
-    assert other.logs.push(["of the other host"], replaced) == 204
-    other.logs.wait_lines(selector(replaced), ["of the other host"])
-    before = generations(other)
-    broken = tmp_path / "broken.tar.gz"
-    broken.write_bytes(archive.read_bytes()[:-20])
-    foreign = tmp_path / "foreign.tar.gz"
-    subprocess.run(["tar", "--create", "--gzip", f"--file={foreign}", "README.md"], cwd=ROOT, check=True)
-    for file, message in (
-        (broken, "the log store goes on with what it has"),
-        (foreign, "that a backup of victorialogs"),
-    ):
-        played = other.play("playbooks/logs_restore.yml", "-e", f"log_host_backup={file}")
-        assert played.status != 0, played.output
-        assert message in played.message()
-    assert other.logs.lines(selector(replaced)) == ["of the other host"]
-    assert generations(other) == before
-
-    killed_at(other, "Link the restored data", "playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
-    # What had begun on the host ends there, and the store may stand still: the next run of the role starts it.
-    time.sleep(3)
-    other.run("systemctl", "start", "log-store")
-    other.wait_ready()
-    old, new = (other.logs.lines(selector(found)) for found in (replaced, labels))
-    assert (old, new) in ((["of the other host"], []), ([], lines))
-
-    played = other.play("playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
-    assert played.status == 0, played.output
-    assert other.logs.lines(selector(labels)) == lines
-    assert other.logs.lines(selector(replaced)) == []
-    assert set(before) < set(generations(other)), "what there was is kept"
-    assert "What was there before is kept in /var/lib/log-store/victorialogs/" in played.message()
-    assert other.logs.push(["after the restore"], labels) == 204
-    other.logs.wait_lines(selector(labels), [*lines, "after the restore"])
-
-
-def test_backup_that_does_not_fit_is_refused(small_disk: tuple[LogHost, str], tmp_path: Path) -> None:
-    other, _ = small_disk
-    other.run("mount", "--types=tmpfs", "--options=size=60M", "tmpfs", "/var/tmp")  # noqa: S108
-    try:
-        archive = tmp_path / "logs.tar.gz"
-        played = other.play("playbooks/logs_backup.yml", "-e", f"log_host_backup={archive}")
-        assert played.status != 0
-        assert re.search(r"may take \d+ MiB; there are \d+ MiB free in /var/tmp on", played.message())
-        assert played.recap("changed", other.name) == 0
-        assert list(tmp_path.iterdir()) == []
-    finally:
-        other.run("umount", "/var/tmp")  # noqa: S108
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize(
-    "task",
-    [
-        "Unpack the archive",
-        "Create a folder for the restored data",
-        "Link the restored data",
-        "Start the log store",
-    ],
-)
-def test_killed_restore_leaves_the_old_data_or_the_new(
-    small_disk: tuple[LogHost, str], tmp_path: Path, task: str
-) -> None:
-    other, _ = small_disk
-    saved, labels = label(), label()
-    assert other.logs.push(["saved"], saved) == 204
-    archive = tmp_path / "logs.tar.gz"
-    backup(other, archive)
-    assert other.logs.push(["not saved"], labels) == 204
-    other.logs.wait_lines(selector(labels), ["not saved"])
-    killed_at(other, task, "playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
-    time.sleep(3)
-    other.run("systemctl", "start", "log-store")
-    other.wait_ready()
-    other.logs.wait_lines(selector(saved), ["saved"])
-    assert other.logs.lines(selector(labels)) in (["not saved"], [])
-    played = other.play("playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
-    assert played.status == 0, played.output
-    other.logs.wait_lines(selector(saved), ["saved"])
-    assert other.logs.lines(selector(labels)) == []
-
-
-def test_disk_that_is_full_to_the_last_byte_corrupts_nothing(small_disk: tuple[LogHost, str]) -> None:
-    other, _ = small_disk
-    labels = label()
-    assert other.logs.push(["before"], labels) == 204
-    other.logs.wait_lines(selector(labels), ["before"])
-    # What is found may still be in memory, and the store is killed in the middle of it.
-    time.sleep(LOST_SECONDS[other.store])
-    other.run("sh", "-c", "cat /dev/zero >/var/lib/log-store/filler", check=False)
-    other.run("systemctl", "kill", "--signal=KILL", "log-store")
-    wait_for("lines to be refused", lambda: other.logs.push(["refused"], labels) == 503, 15)
-    other.run("rm", "/var/lib/log-store/filler")
-    other.wait_ready()
-    wait_for("lines to be taken", lambda: other.logs.push(["after"], labels) == 204, 60)
-    wait_for("the line", lambda: "after" in other.logs.lines(selector(labels)), 15)
-    assert other.logs.lines(selector(labels))[0] == "before"
-    journal = other.run("journalctl", "--unit=log-store", "--no-pager", "--output=cat")
-    assert "corrupt" not in journal.lower()
-
-
-def test_lines_are_printed_by_the_command_for_them(machine: LogHost) -> None:
-    labels = label()
-    assert machine.logs.push(["to be printed"], labels) == 204
-    machine.logs.wait_lines(selector(labels), ["to be printed"])
-    answer = machine.secrets / "answer"
-    for query in (selector(labels), ""):
-        played = machine.play("playbooks/logs_query.yml", "-e", json.dumps({"log_host_query": query}))
-        assert played.status == 0, played.output
-        if query:
-            (line,) = answer.read_text().splitlines()
-            assert json.loads(line)["_msg"] == "to be printed"
-        else:
-            assert "/select/vmui/" in answer.read_text()
-            assert "User: reader" in answer.read_text()
-    answer.unlink()
-
-
 @pytest.mark.soak
 def test_query_that_the_store_does_not_take_is_refused(machine: LogHost) -> None:
     played = machine.play("playbooks/logs_query.yml", "-e", json.dumps({"log_host_query": "{"}))
     assert played.status != 0
     assert "log_host_query is '{', which victorialogs does not take" in played.message()
+
+
+SECRET = "the-secret-of-the-buckets-key"  # noqa: S105 # what is looked for in the output
+
+
+@needs_loki
+def test_lines_come_back_from_the_bucket_alone(machine: LogHost, tmp_path: Path) -> None:
+    machine.store = "loki"
+    gateway = docker("inspect", "--format", "{{.NetworkSettings.Gateway}}", machine.name)
+    with aws(tmp_path / "moto.log", gateway) as api:
+        place = {"LocationConstraint": REGION}
+        bucket = api.client("s3")
+        bucket.create_bucket(Bucket="chunks", CreateBucketConfiguration=place)
+        storage = {
+            "storage": "s3", "s3_bucket": "chunks", "s3_region": REGION, "s3_endpoint": api.url,
+            "s3_access_key": "key", "s3_secret_key": SECRET,
+        }  # fmt: skip
+        run = machine.role("-vvv", *(option for key in storage for option in ("-e", f"log_host_{key}={storage[key]}")))
+        assert run.status == 0, run.output
+        assert SECRET not in run.output.replace(f"log_host_s3_secret_key={SECRET}", "")
+        labels = label()
+        assert machine.logs.push(["to the bucket"], labels) == 204
+        # Stopping writes what is in memory to the bucket; then the host has nothing left.
+        machine.run("systemctl", "stop", "log-store")
+        machine.run("rm", "-r", "/var/lib/log-store/loki/first")
+        machine.run("install", "--directory", "--owner=log-store", "--mode=700", "/var/lib/log-store/loki/first")
+        machine.run("systemctl", "start", "log-store")
+        machine.wait_ready()
+        assert machine.logs.lines(selector(labels)) == ["to the bucket"]
+        keys = [entry["Key"] for entry in bucket.list_objects_v2(Bucket="chunks")["Contents"]]
+        assert [key for key in keys if key.startswith("1/")]
+        machine.run("systemctl", "stop", "log-store")
 
 
 @needs_loki
