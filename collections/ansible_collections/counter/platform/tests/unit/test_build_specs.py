@@ -80,14 +80,15 @@ def test_order_is_that_of_the_table() -> None:
 
 
 def test_invalid_entry_is_named() -> None:
-    entries: dict[str, dict[str, str]] = {
-        "some: build is 'pull'; it has to be component or rootfs": {"build": "pull"},
-        "some: rootfs 'other' is not there; there are valkey-root": {"build": "rootfs", "rootfs": "other"},
-        "some: rootfs 'None' is not there": {"build": "rootfs"},
-        "some: Go module 'other' is not there; there are node-programs": {"build": "component", "module": "other"},
-        "some: rootfs 'other' is not there; there are valkey-root": {"build": "component", "rootfs": "other"},
-    }
-    for said, entry in entries.items():
+    no_rootfs = "some: rootfs 'other' is not there; there are valkey-root"
+    entries: list[tuple[str, dict[str, str]]] = [
+        ("some: build is 'pull'; it has to be component or rootfs", {"build": "pull"}),
+        (no_rootfs, {"build": "rootfs", "rootfs": "other"}),
+        ("some: rootfs 'None' is not there", {"build": "rootfs"}),
+        ("some: Go module 'other' is not there; there are node-programs", {"build": "component", "module": "other"}),
+        (no_rootfs, {"build": "component", "rootfs": "other"}),
+    ]
+    for said, entry in entries:
         with pytest.raises(AnsibleFilterError, match=said):
             build_of("some", {"image": "some:1", **entry})
 
