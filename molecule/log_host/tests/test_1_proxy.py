@@ -91,8 +91,9 @@ CLOSED = [
     "/health",
     "/otlp/v1/logs",
 ]
+# The store of the scenario comes last: its backend stays until the end of this file.
 each_store = pytest.mark.parametrize(
-    "backend", ["victorialogs", pytest.param("loki", marks=pytest.mark.soak)], indirect=True, scope="module"
+    "backend", [pytest.param("loki", marks=pytest.mark.soak), "victorialogs"], indirect=True, scope="module"
 )
 # Who gets what: the rows are those who ask, the columns what for.
 ACCESS: dict[tuple[str | None, str | None], dict[str, int]] = {
