@@ -1,4 +1,4 @@
-"""The module's life: the role log_instance applies it and destroys it while other tests run.
+"""The module's life: the role log_instance applies it, and it is destroyed, while other tests run.
 
 Each takes most of a minute, and hardly computes.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,7 @@ from lib.types import Json
 
 STATE = "logs.tfstate"
 SSH = "203.0.113.4/32"
-ROLE, LOGS = "molecule/log_instance/aws.yml", "playbooks/logs.yml"
 NAMED: Json = {"data_volume_gib": 2, "tags": {"Team": "observability"}}
-
-
-@dataclass(frozen=True)
-class Made:
-    """A playbook that needs a host and finds none, and the run that makes one."""
-
-    missed: Run
-    made: Run
 
 
 class Life:
@@ -45,14 +35,14 @@ class Life:
         self.inventory = inventory
         self.inputs = {**INPUTS, "environment": inventory.name, "ssh_cidrs": [SSH], **NAMED}
         self._pool = ThreadPoolExecutor(1)
-        self._made = self._pool.submit(self._make)
-        self._removed: Future[Run] | None = None
+        self._made = self._pool.submit(self.playbook)
+        self._destroyed: Future[str] | None = None
         self._outputs: Json = {}
         self._terraform = Terraform(copy_of(MODULE, folder), api.environment)
         self._terraform.init(*api.backend(STATE))
         self._terraform.give(self.inputs)
 
-    def playbook(self, *arguments: str, path: str = ROLE) -> Run:
+    def playbook(self, *arguments: str, path: str = "molecule/log_instance/aws.yml") -> Run:
         """Run a playbook; without another one, the role, and a play on the host that it adds or the inventory finds."""
         mirror = provider_mirror()
         values = {
@@ -70,47 +60,44 @@ class Life:
         command = ["ansible-playbook", "-i", str(self.inventory), path]
         return execute(*command, "-e", json.dumps(values), *arguments, environment=self.api.environment)
 
-    def _make(self) -> Made:
-        return Made(missed=self.playbook(path="molecule/log_instance/host.yml"), made=self.playbook())
-
     def running(self) -> list[dict[str, Any]]:
         """Return the instances that run."""
         filters = [{"Name": "instance-state-name", "Values": ["running"]}]
         found = self.api.client("ec2").describe_instances(Filters=filters)["Reservations"]
         return [instance for reservation in found for instance in reservation["Instances"]]
 
-    def made(self) -> Made:
+    def made(self) -> Run:
         """Wait for the apply."""
         return self._made.result()
 
     def applied(self) -> Terraform:
         """Return Terraform once the role has applied the module."""
-        run = self.made().made
-        assert run.status == 0, run.output
+        assert self.made().status == 0, self.made().output
         return self._terraform
 
     def outputs(self) -> Json:
-        """Return the outputs of what is applied, by name; after the removal, those from before it."""
-        if self._removed is None:
+        """Return the outputs of what was applied, by name."""
+        if not self._outputs:
             told = json.loads(self.applied()("output", "-json"))
             self._outputs = {name: about["value"] for name, about in told.items()}
         return self._outputs
 
-    def remove(self, path: str = ROLE) -> None:
-        """Begin the removal, unless it was begun."""
-        if self._removed is None:
+    def absent(self, *arguments: str) -> Run:
+        """Run the playbook that makes the log host, to remove the instance."""
+        return self.playbook("-e", "log_instance_state=absent", *arguments, path="playbooks/logs.yml")
+
+    def destroy(self) -> None:
+        """Begin the destroy, unless it was begun."""
+        if self._destroyed is None:
             self.outputs()
-            self._removed = self._pool.submit(self.absent, path=path)
+            self._destroyed = self._pool.submit(self._terraform, "destroy", "-auto-approve", timeout=600)
 
-    def absent(self, *arguments: str, path: str = LOGS) -> Run:
-        """Run a playbook, by default the one that makes the log host, to remove the instance."""
-        return self.playbook("-e", "log_instance_state=absent", *arguments, path=path)
-
-    def removed(self) -> Run:
-        """Wait for the removal."""
-        self.remove()
-        assert self._removed
-        return self._removed.result()
+    def destroyed(self) -> Json:
+        """Wait for the destroy; return the outputs of what there was."""
+        self.destroy()
+        assert self._destroyed
+        self._destroyed.result()
+        return self._outputs
 
     def end(self) -> None:
         """Wait for whatever was begun."""
