@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pytest
 from counter import __version__
 from counter.metrics import OTHER, ROUTES
 from lib.network import free_port
@@ -82,6 +83,7 @@ LIES: list[tuple[tuple[str, ...], Any, str]] = [
 ]
 
 
+@pytest.mark.soak
 def test_an_untrue_description_is_found(service: Service) -> None:
     described: Any = copy.deepcopy(DESCRIPTION)
     for where, lie, _ in LIES:

@@ -147,19 +147,14 @@ PIECES = [
 
 
 @pytest.mark.parametrize("proxied", [False, pytest.param(True, marks=needs_proxy)], ids=["alone", "proxied"])
-@pytest.mark.parametrize("examples", [40, pytest.param(150, marks=pytest.mark.soak)])
-def test_whatever_is_sent_counts_once_or_not_at_all(tmp_path: Path, proxied: bool, examples: int) -> None:
+def test_whatever_is_sent_counts_once_or_not_at_all(tmp_path: Path, proxied: bool) -> None:
     with ExitStack() as stack:
         service = stack.enter_context(Service(tmp_path))
         to = stack.enter_context(Proxy(tmp_path, service)) if proxied else service
         counts: list[int] = []
 
         @settings(
-            max_examples=examples,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-            database=None,
+            max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
         )
         @given(st.lists(st.sampled_from(PIECES) | st.just(GET) | st.binary(max_size=6), max_size=8).map(b"".join))
         @example(GET * 3)

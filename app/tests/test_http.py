@@ -38,7 +38,9 @@ def test_answers(tmp_path: Path) -> None:
             assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize(("module", "waits"), [(("counter",), False), (("tests.planted", "slow"), True)])
+@pytest.mark.parametrize(
+    ("module", "waits"), [(("counter",), False), pytest.param(("tests.planted", "slow"), True, marks=pytest.mark.soak)]
+)
 def test_no_wait_in_the_path_of_a_request(tmp_path: Path, module: tuple[str, ...], waits: bool) -> None:
     """The quickest of a few answers, as a busy machine may hold up any one; the slow store shows what is found."""
     with Service(tmp_path, *module) as service:

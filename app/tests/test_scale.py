@@ -13,6 +13,7 @@ from lib.wait import wait_for
 from tests.harness import UNTRACED, Service, Valkey, check_killed_workers, needs_valkey, open_files, resident
 
 CLIENTS = 64
+worker_counts = pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.soak), "4"])
 sizes = pytest.mark.parametrize("requests", [100, pytest.param(2000, marks=pytest.mark.soak)])
 
 
@@ -35,7 +36,7 @@ def _check(got: Load, requests: int) -> None:
 
 
 @sizes
-@pytest.mark.parametrize("workers", ["1", "4"])
+@worker_counts
 def test_page(tmp_path: Path, workers: str, requests: int) -> None:
     with Service(tmp_path, COUNTER_WORKERS=workers, **UNTRACED) as service:
         _check(Load(service.port, clients=CLIENTS).run(requests), requests)
@@ -43,7 +44,7 @@ def test_page(tmp_path: Path, workers: str, requests: int) -> None:
 
 @needs_valkey
 @sizes
-@pytest.mark.parametrize("workers", ["1", "4"])
+@worker_counts
 def test_valkey(tmp_path: Path, workers: str, requests: int) -> None:
     def run() -> Load:
         with (
