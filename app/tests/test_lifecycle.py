@@ -20,25 +20,10 @@ from lib.wait import wait_for
 from tests.harness import PATIENCE, Answer, Service, answer_on
 
 NAMES = [
-    "BIND",
-    "WORKERS",
-    "MAX_CONNECTIONS",
-    "STORE",
-    "PAGE_FILE",
-    "RUNTIME_DIR",
-    "VALKEY_ADDRESS",
-    "VALKEY_DB",
-    "VALKEY_KEY",
-    "VALKEY_TIMEOUT_MS",
-    "VALKEY_CONNECTIONS",
-    "VALKEY_PASSWORD_FILE",
-    "POD",
-    "VERSION",
-    "LOG_LEVEL",
-    "KEEPALIVE_SECONDS",
-    "DRAIN_SECONDS",
-    "GRACEFUL_SECONDS",
-]
+    "BIND", "WORKERS", "MAX_CONNECTIONS", "STORE", "PAGE_FILE", "RUNTIME_DIR", "VALKEY_ADDRESS", "VALKEY_DB",
+    "VALKEY_KEY", "VALKEY_TIMEOUT_MS", "VALKEY_CONNECTIONS", "VALKEY_PASSWORD_FILE", "POD", "VERSION", "LOG_LEVEL",
+    "KEEPALIVE_SECONDS", "DRAIN_SECONDS", "GRACEFUL_SECONDS",
+]  # fmt: skip
 
 
 VALUES = st.text(

@@ -88,48 +88,6 @@ def test_modules_own_tests_pass_as_a_person_runs_them(ready: Terraform) -> None:
     assert f"Success! {runs(*every)} passed, 0 failed." in ready("test")
 
 
-# Each has its group, whose faults are validated together: Terraform names all that it finds in one of its steps.
-VALIDATED = {
-    "wrong type: one text for several networks": (
-        1, "variables.tf", 'HTTPS. Named ones: none wider than /8."\n  type        = set(string)',
-        'HTTPS. Named ones: none wider than /8."\n  type        = string',
-        r"var.client_cidrs is a string .*A value of type string cannot be used as the collection",
-    ),
-    "output of what is not there": (
-        1, "outputs.tf", "aws_eip.log_host.public_ip", "aws_eip.host.public_ip",
-        'managed resource "aws_eip" "host" has not been declared',
-    ),
-    "wrong reference to the image": (
-        1, "host.tf", "data.aws_ssm_parameter.ami[0].insecure_value", "data.aws_ami.ami.id",
-        'data resource "aws_ami" "ami" has not been declared',
-    ),
-    "undeclared input": (2, "host.tf", "var.instance_type", "var.instance_size", "undeclared input variable"),
-    "wrong type: a text for a size": (
-        3, "variables.tf", "default     = 50", 'default     = "large"', "Invalid default value for variable",
-    ),
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def invalid(ready: Terraform, tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
-    """What validation says of each group of faults, in one line."""
-    groups: dict[int, str] = {}
-    for group in {fault[0] for fault in VALIDATED.values()}:
-        folder = copy_of(ready.folder, tmp_path_factory.mktemp("invalid") / "solution")
-        for number, file, sound, faulty, _ in VALIDATED.values():
-            if number == group:
-                put(folder, file, sound, faulty)
-        with pytest.raises(TerraformError) as refused:
-            Terraform(folder, {})("validate")
-        groups[group] = " ".join(str(refused.value).split())
-    return groups
-
-
-@pytest.mark.soak
-def test_each_fault_is_not_valid(invalid: dict[int, str]) -> None:
-    assert [fault for fault, (group, *_, told) in VALIDATED.items() if not re.search(told, invalid[group])] == []
-
-
 ADMITTED = {
     "https_from_everywhere": ('try(tonumber(split("/", cidr)[1]) >= 8, false)', "true"),
     "https_from_no_network_that_there_could_be": (
