@@ -20,7 +20,7 @@ from lib.cluster import Cluster
 from lib.command import run
 from lib.docker import docker
 from lib.environment import PORT, READY, playbook
-from lib.lines import LABELS, Lines
+from lib.lines import LABELS, Lines, unique
 from lib.load import Load
 from lib.network import answers, free_port
 from lib.prometheus import MONITORING
@@ -28,6 +28,8 @@ from lib.service import APP, OUTSIDE, REPLICAS_MAX, REPLICAS_MIN, name, python_p
 from lib.wait import wait_for
 
 VOLUMES = Path("/var/lib/counter-platform", environment.NAME, "volumes")
+ENDING = f"{OUTSIDE}-ending-{unique()[:8]}"
+"""The namespace of the pod that ends again and again: its alert fires on for ten minutes, also in another run."""
 FLOOD = """
 import os, time
 line = os.urandom(5000).hex()
@@ -38,17 +40,16 @@ for _ in range(16000):
 
 
 @contextmanager
-def pod_outside(cluster: Cluster, who: str, labels: dict[str, str], program: str) -> Iterator[None]:
+def pod_outside(cluster: Cluster, namespace: str, labels: dict[str, str], program: str) -> Iterator[None]:
     """Run a program in a pod in a namespace of its own."""
-    namespace = f"{OUTSIDE}-{who}"
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    pod = python_pod(who, namespace, labels, cluster.python_image())
+    pod = python_pod("outside", namespace, labels, cluster.python_image())
     pod["spec"]["containers"][0]["command"] = ["python3", "-c", program]
     cluster.apply(pod)
     try:
         yield
     finally:
-        cluster.kubectl("delete", "namespace", namespace)
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def valkey_is_away(cluster: Cluster) -> Iterator[None]:
 @contextmanager
 def container_ends_again_and_again(cluster: Cluster) -> Iterator[None]:
     """Run a pod that ends with an error as soon as it runs."""
-    with pod_outside(cluster, "ending", {}, "raise SystemExit('out of ideas')"):
+    with pod_outside(cluster, ENDING, {}, "raise SystemExit('out of ideas')"):
         yield
 
 
@@ -140,7 +141,7 @@ def collector_is_away(cluster: Cluster) -> Iterator[None]:
 @contextmanager
 def log_host_is_away(cluster: Cluster) -> Iterator[None]:
     """Take the log host away, while a pod writes 160 MB in a minute or two."""
-    with Lines(cluster).without_log_host(), pod_outside(cluster, "flood", LABELS, FLOOD):
+    with Lines(cluster).without_log_host(), pod_outside(cluster, f"{OUTSIDE}-flood", LABELS, FLOOD):
         yield
 
 

@@ -31,9 +31,10 @@ class Prometheus:
         assert len(values) <= 1, values
         return values[0] if values else 0.0
 
-    def firing(self) -> set[str]:
-        """Return the names of the alerts that fire."""
-        return {labels["alertname"] for labels, _ in self.query('ALERTS{alertstate="firing"}')}
+    def firing(self, *matchers: str) -> set[str]:
+        """Return the names of the alerts that fire, of those whose labels match."""
+        selected = ",".join(('alertstate="firing"', *matchers))
+        return {labels["alertname"] for labels, _ in self.query(f"ALERTS{{{selected}}}")}
 
     def fired(self, since: float) -> dict[str, list[float]]:
         """Return the moments at which each alert fired, in seconds since 1970, ``STEP`` apart.
@@ -45,10 +46,10 @@ class Prometheus:
         found = self._ask("query_range", query=expr, start=str(since), end=str(time.time()), step=str(STEP))
         return {series["metric"]["alertname"]: [moment for moment, _ in series["values"]] for series in found}
 
-    def told(self) -> set[str]:
-        """Return the names of the alerts on Alertmanager's page."""
+    def told(self, *matchers: str) -> set[str]:
+        """Return the names of the alerts on Alertmanager's page, of those whose labels match."""
         inside = ["exec", "alertmanager-0", MONITORING, "--", "amtool", "--alertmanager.url=http://127.0.0.1:9093"]
-        alerts: list[Json] = json.loads(self.cluster.kubectl(*inside, "alert", "query", "--output=json"))
+        alerts: list[Json] = json.loads(self.cluster.kubectl(*inside, "alert", "query", "--output=json", *matchers))
         return {alert["labels"]["alertname"] for alert in alerts}
 
     def scraped(self) -> set[str]:

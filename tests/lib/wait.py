@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -31,3 +31,17 @@ def wait_for(what: str, condition: Callable[[], Value | None], seconds: float = 
             raise TimeoutError(f"{what}: not within {seconds:g} s")
         time.sleep(min(max(0.02, passed / 10), every))
     return value
+
+
+def wait_until_none(what: str, find: Callable[[], Iterable[str]], seconds: float = 20, every: float = 1) -> None:
+    """Return when nothing is found any more; fail with what still is after so many seconds."""
+    found: list[str] = []
+
+    def none() -> bool:
+        found[:] = find()
+        return not found
+
+    try:
+        wait_for(what, none, seconds, every)
+    except TimeoutError as error:
+        raise AssertionError(f"{error}: {'; '.join(found)}") from error

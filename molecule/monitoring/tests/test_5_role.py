@@ -1,14 +1,20 @@
-"""The role run again: another setting keeps the figures, and taking the monitoring away takes nothing else."""
+"""Figures outlive pods and agree with what was sent; taking the monitoring away takes nothing else."""
 
 from __future__ import annotations
 
 import json
 
+import pytest
 from lib.causes import VOLUMES
 from lib.cluster import Cluster
-from lib.environment import playbook
+from lib.counts import Counts
+from lib.environment import PORT, playbook
+from lib.load import Load
 from lib.prometheus import MONITORING, Prometheus
+from lib.service import APP
 from lib.types import Json
+
+pytestmark = pytest.mark.soak
 
 
 def objects(cluster: Cluster) -> dict[str, Json]:
@@ -40,6 +46,16 @@ def test_another_setting_makes_another_pod_that_has_the_figures(cluster: Cluster
     cluster.kubectl("delete", "pod", "prometheus-0", MONITORING, "--grace-period=0", "--force")
     cluster.kubectl("rollout", "status", "statefulset/prometheus", MONITORING, "--timeout=120s", timeout=130)
     assert prometheus.value(oldest) == before
+
+
+def test_answered_counted_and_logged_requests_are_as_many_over_a_rollout(cluster: Cluster) -> None:
+    counts = Counts(cluster)
+    counts.begin()
+    with Load(PORT).running() as load:
+        cluster.kubectl("rollout", "restart", "deployment/counter", APP)
+        cluster.kubectl("rollout", "status", "deployment/counter", APP, "--timeout=120s", timeout=130)
+    load.check_exact()
+    counts.check(len(load.values))
 
 
 def test_without_monitoring_all_of_it_goes_and_nothing_else(cluster: Cluster, prometheus: Prometheus) -> None:
