@@ -15,7 +15,8 @@ from lib.service import python_pod
 from lib.types import Json
 from lib.wait import wait_for
 
-NAMESPACE = "writers"
+# That of an earlier run may still be on its way out.
+NAMESPACE = f"writers-{uuid.uuid4().hex[:8]}"
 LOGGING = "--namespace=logging"
 LABELS = {"app.kubernetes.io/name": "writer"}
 

@@ -43,8 +43,13 @@ def pods(cluster: Cluster, who: dict[str, tuple[str, dict[str, str]]]) -> Iterat
 
     A namespace that was not there before goes with them.
     """
-    there = {found["metadata"]["name"] for found in cluster.get("namespaces")["items"]}
     spaces = sorted({space for space, _ in who.values()})
+    # Those of an earlier run may still be on their way out.
+    namespaces = [found["metadata"] for found in cluster.get("namespaces")["items"]]
+    ending = {about["name"] for about in namespaces if "deletionTimestamp" in about}.intersection(spaces)
+    if ending:
+        cluster.kubectl("wait", "namespace", *ending, "--for=delete", "--timeout=60s")
+    there = {about["name"] for about in namespaces} - ending
     cluster.apply(*({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}} for space in spaces))
     image = cluster.python_image()
     cluster.apply(*(python_pod(name, space, labels, image) for name, (space, labels) in who.items()))
