@@ -65,7 +65,7 @@ def faults(prometheus: Prometheus) -> list[str]:
 
 def test_every_panel_has_values(prometheus: Prometheus, requests: None) -> None:
     # What another job has just replaced gives no rate yet.
-    wait_until_none("panels without values", lambda: faults(prometheus), 30, every=5)
+    wait_until_none("panels without values", lambda: faults(prometheus), 60, every=5)
 
 
 def test_dashboards_are_where_grafanas_sidecar_looks(prometheus: Prometheus) -> None:
