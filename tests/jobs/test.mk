@@ -18,8 +18,8 @@ AFTER.up := bare
 AFTER.logs := second
 AFTER.metrics := second
 AFTER.quiet := service logs metrics app
-AFTER.counts := quiet
-AFTER.end := counts site images second
+AFTER.counts := quiet site
+AFTER.end := counts images second
 
 # Seconds, with a full cache, on two cores that compile the node's programs in 500 s.
 BUDGET.bare := 30
@@ -92,7 +92,7 @@ second:
 	$(call job,$(call pytest,tests/site/test_2_second.py))
 
 logs:
-	$(call job,$(call on_site,molecule/logging molecule/log_instance/tests/test_0_container.py))
+	$(call job,$(call on_site,molecule/logging molecule/log_instance tests/site/test_7_logs.py))
 
 metrics:
 	$(call job,$(call on_site,molecule/monitoring))
@@ -101,11 +101,11 @@ images:
 	$(call job,$(call on_site,--hosts=local:// molecule/container_engine molecule/offline_images molecule/counter_image),$(BACKGROUND))
 
 site:
-	$(call job,$(call pytest,$(wildcard tests/site/test_[1345678]_*.py)),$(BACKGROUND))
+	$(call job,$(call pytest,$(wildcard tests/site/test_[134568]_*.py)),$(BACKGROUND))
 
 # What a busy machine would slow down.
 quiet:
-	$(call job,$(call on_site,molecule/cluster_addons $(call counter_app,2)))
+	$(call job,$(call on_site,molecule/cluster_addons $(call counter_app,2) tests/site/test_7_metrics.py))
 
 # Pods, the store and the node go while clients count.
 counts:

@@ -26,6 +26,7 @@ def test_request_is_found_on_the_log_host_within_ten_seconds() -> None:
     assert json.loads(printed.output)["request_id"] == request_id
     how = execute("make", "--no-print-directory", "logs")
     assert f"https://{logs.address}/select/vmui/" in how.output
+    assert "User: reader" in how.output
 
 
 @pytest.mark.soak

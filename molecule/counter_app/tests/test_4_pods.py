@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from lib.cluster import Cluster
+from lib.counts import Counts
 from lib.environment import PORT, URL
 from lib.load import Load
 from lib.network import count
+from lib.prometheus import MONITORING
 from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, address, as_somebody, name, service_pods, set_replicas
 from lib.wait import wait_for
 
@@ -124,10 +126,15 @@ def restart_and_drain(cluster: Cluster) -> None:
     ids=lambda disturb: disturb.__name__,
 )
 def test_no_request_is_lost(cluster: Cluster, disturb: Callable[[Cluster], None]) -> None:
+    counts = Counts(cluster) if cluster.get("statefulsets", MONITORING)["items"] else None
+    if counts:
+        counts.begin()
     with Load(PORT).running() as load:
         time.sleep(2)
         disturb(cluster)
         time.sleep(8)  # until pods that go have gone
     load.check_exact()
+    if counts:
+        counts.check(len(load.values))
     print(f"{disturb.__name__}: {len(load.values)} requests, the slowest {max(load.seconds):.2f} s")
     assert len(load.values) > 500
