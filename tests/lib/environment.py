@@ -21,8 +21,8 @@ URL = f"http://127.0.0.1:{PORT}/"
 READY = f"{URL}readyz"
 # A scenario's inventory is gone when its tests run a playbook: they take the one of `local` with a scenario's values.
 _SETTINGS = "@molecule/shared/inventory/group_vars/all/settings.yml"
-_SCENARIO = ("-e", _SETTINGS, "-e", f"platform_environment={NAME}", "-e", f"platform_http_port={PORT}")
-OPTIONS = ("-i", "inventories/local", *(() if NAME == "local" else _SCENARIO))
+_SCENARIO = () if NAME == "local" else ("-e", _SETTINGS, "-e", f"platform_http_port={PORT}")
+OPTIONS = ("-i", "inventories/local", "-e", f"platform_environment={NAME}", *_SCENARIO)
 
 
 @contextmanager

@@ -34,7 +34,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run(["chown", "--recursive", "admin:admin", str(PROJECT)], check=True)
     # In the cache as after a run: the folders that a user's programs write to are the user's.
     subprocess.run(["chown", "admin:admin", str(HOME / ".cache"), str(cache)], check=True)
-    subprocess.run(["find", str(cache / "uv"), "-type", "d", "-exec", "chown", "admin:admin", "{}", "+"], check=True)
+    for what in (["-type", "d"], ["-maxdepth", "2"]):
+        subprocess.run(["find", str(cache / "uv"), *what, "-exec", "chown", "admin:admin", "{}", "+"], check=True)
     yield PROJECT
     subprocess.run(["umount", "--lazy", str(cache)], check=True)
     shutil.rmtree(upper)
