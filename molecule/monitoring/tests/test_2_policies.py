@@ -8,7 +8,8 @@ from lib.cluster import Cluster
 from lib.lines import Lines
 from lib.policies import Table, pods, process, wanted, wrong
 from lib.service import MONITORING, OUTSIDE, address, service_pods
-from lib.wait import wait_until_none
+from lib.types import Json
+from lib.wait import wait_for, wait_until_none
 
 ELSEWHERE = f"{OUTSIDE}-metrics"
 OTHERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -19,10 +20,10 @@ OTHERS: dict[str, tuple[str, dict[str, str]]] = {
 TABLE = wanted("The way of a metric")
 
 
-def observed(cluster: Cluster) -> Table:
-    """Return the table as it is."""
+def workloads(cluster: Cluster) -> dict[tuple[str, str], Json]:
+    """Return a pod of each workload, by namespace and name, once another job has not just taken the collector away."""
     there = {}
-    for pod in cluster.get("pods", "--all-namespaces")["items"]:
+    for pod in cluster.get("pods", "--all-namespaces", "--field-selector=status.phase=Running")["items"]:
         about = pod["metadata"]
         # Workloads go by their label, and pods of tests, which may have the same label, by their name.
         workload = (
@@ -30,6 +31,12 @@ def observed(cluster: Cluster) -> Table:
         )
         if "deletionTimestamp" not in about:
             there[about["namespace"], workload] = pod
+    return there if ("logging", "collector") in there else {}
+
+
+def observed(cluster: Cluster) -> Table:
+    """Return the table as it is."""
+    there = wait_for("the collector", lambda: workloads(cluster), 60)
     asking = {who: there[OTHERS[who][0] if who in OTHERS else MONITORING, who] for who in TABLE}
     service, log_host, node = address(service_pods(cluster)[0]), Lines(cluster).address, cluster.address
     where = {
