@@ -1,4 +1,4 @@
-"""What `make up` has made is whole, a second run changes nothing, and check mode tells the truth."""
+"""What `make up` has made is whole, and a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -26,12 +26,3 @@ def test_second_run_changes_nothing() -> None:
     assert "Compare the objects with the cluster's" in run.output
     assert "Write the files that differ" not in run.output
     assert "Copy the program" not in run.output
-
-
-def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it() -> None:
-    before = Cluster("local").get("hpa", "counter", "--namespace=counter")["spec"]
-    run = execute("make", "check", "ARGS=-e counter_app_cpu_percent=70")
-    assert run.status == 0, run.output
-    assert run.recap("changed") == 1, run.output
-    assert run.recap("changed", "logs") == 0, run.output
-    assert Cluster("local").get("hpa", "counter", "--namespace=counter")["spec"] == before
