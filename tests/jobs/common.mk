@@ -39,11 +39,13 @@ app = UV_CACHE_DIR=$${HOME}/.cache/counter-platform/uv UV_PROJECT_ENVIRONMENT=$(
   uv run --directory=app --quiet --frozen --group=test pytest --junitxml=$$REPORT $(1)
 install_packages = ansible localhost --become -m counter.platform.apt_packages -a names=$(PACKAGES)
 
-.PHONY: prove names $(ALL)
+.PHONY: prove jobs names $(ALL)
+jobs: $(RUN)
+
 prove: ## Run the jobs, each when those that it needs have passed, and print the table
 	@mkdir -p $(REPORTS)
 	status=0
-	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) --keep-going --jobs=$(PARALLEL) JOBS='$(JOBS)' $(RUN) || status=$$?
+	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) --keep-going --jobs=$(PARALLEL) JOBS='$(JOBS)' jobs || status=$$?
 	SECONDS_TAKEN=$$SECONDS $(python) -m tools.summary $(SUITE) $(foreach name,$(RUN),$(name)=$(BUDGET.$(name))) || status=$$?
 	exit $$status
 

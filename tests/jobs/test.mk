@@ -1,5 +1,5 @@
 # The jobs of `make test`. The environment `local` is deployed once, and the roles' own tests run against it.
-ALL := bare lint packages up app unit iac service second check site logs metrics images log_host quiet counts end
+ALL := bare packages up app service second check logs metrics log_host images site unit iac lint quiet counts end
 
 # What has to have passed before a job begins.
 NEEDS.app := packages
@@ -8,19 +8,18 @@ NEEDS.iac := packages
 NEEDS.log_host := packages
 NEEDS.site := packages up
 $(foreach name,second check logs metrics images quiet counts end,$(eval NEEDS.$(name) := up))
-# These begin while `make up` goes on to logs and metrics.
+# It begins while `make up` goes on to logs and metrics.
 BESIDE.service := up
-BESIDE.log_host := up
 # What has to have ended before a job begins, as it would disturb it, or be disturbed.
 AFTER.packages := bare
 AFTER.up := bare
 AFTER.logs := second check
 AFTER.metrics := second check
 # Most of the time after `make up` is waiting: these have the processors then.
-$(foreach name,lint unit iac,$(eval AFTER.$(name) := up))
+$(foreach name,log_host lint unit iac,$(eval AFTER.$(name) := up))
 AFTER.quiet := service logs metrics app
-AFTER.counts := quiet site
-AFTER.end := counts images
+AFTER.counts := quiet
+AFTER.end := counts site images
 
 # Seconds, with a full cache, on two cores that compile the node's programs in 500 s.
 BUDGET.bare := 30
@@ -42,7 +41,7 @@ BUDGET.quiet := 30
 BUDGET.counts := 180
 BUDGET.end := 230
 
-PARALLEL := 6
+PARALLEL := 10
 include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
 BACKGROUND := nice -n 10
 # The longest file comes first.
@@ -78,9 +77,7 @@ wait = (until $(1) >/dev/null 2>&1; do [[ ! -e $(REPORTS)/up.time ]] || exit 1; 
 answering: $(filter $(RUN),bare)
 	@$(call wait,COUNTER_TEST_ENVIRONMENT=local $(python) -m lib.environment)
 
-service log_host: answering
-
-service:
+service: answering
 	$(call job,$(call on_site,molecule/kind_cluster $(call counter_app,013)))
 
 # The one role that is made from nothing, on a machine of its own.
