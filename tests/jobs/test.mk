@@ -15,8 +15,8 @@ AFTER.packages := bare
 AFTER.up := bare
 AFTER.logs := second check
 AFTER.metrics := second check
-# Most of the time after `make up` is waiting: these have the processors then.
-$(foreach name,log_host lint unit iac,$(eval AFTER.$(name) := up))
+# The rest waits more than it works: these have the processors then.
+$(foreach name,log_host images site lint unit iac,$(eval AFTER.$(name) := up second check))
 AFTER.quiet := service logs metrics app
 AFTER.counts := quiet
 AFTER.end := counts site images
@@ -82,7 +82,7 @@ service: answering
 
 # The one role that is made from nothing, on a machine of its own.
 log_host:
-	$(call job,molecule test --destroy=never --scenario-name log_host)
+	$(call job,molecule test --destroy=never --scenario-name log_host,$(BACKGROUND))
 
 second:
 	$(call job,$(call pytest,tests/site/test_2_second.py))

@@ -21,33 +21,46 @@ NETWORK = "counter-local"
 OTHER_PORT = 8095
 
 
-def test_lost_state_folder_costs_nothing() -> None:
-    before = count(URL)
-    node, passwords = Cluster("local").node, (ROOT / ".state/local/valkey-password").read_text()
-    # Of this environment alone: scenarios beside it have theirs there too.
+def lose_state_folder() -> None:
+    """Remove the environment's state folder and its lock, and nothing of other environments."""
     shutil.rmtree(ROOT / ".state/local")
     (ROOT / ".state/local.lock").unlink()
+
+
+@pytest.mark.soak
+def test_lost_state_folder_costs_nothing() -> None:
+    before, node = count(URL), Cluster("local").node
+    lose_state_folder()
     run = execute("make", "up")
     assert run.status == 0, run.output
-    assert "was taken over as it is, with its count" in run.message()
     assert Cluster("local").node == node
-    assert (ROOT / ".state/local/valkey-password").read_text() == passwords
     assert count(URL) == before + 1
+    assert Lines(Cluster("local")).query("* | limit 1")
 
 
-def test_without_logs_and_monitoring_they_go_and_what_they_gathered_stays() -> None:
+def test_lost_state_folder_and_no_more_logs_and_monitoring_cost_no_count_and_no_line() -> None:
     cluster, before = Cluster("local"), count(URL)
 
     def namespaces() -> set[str]:
         return {entry["metadata"]["name"] for entry in cluster.get("namespaces")["items"]}
 
-    there = namespaces()
+    there, lines = namespaces(), Lines(cluster)
+    node, password = cluster.node, (cluster.state / "valkey-password").read_text()
+    secrets = {file: file.read_bytes() for file in lines.secrets.iterdir() if file.is_file()}
+    lose_state_folder()
     run = execute("make", "up", "ARGS=-e platform_logs=false -e platform_monitoring=false")
     assert run.status == 0, run.output
-    assert there - namespaces() == {"logging", "monitoring"}
-    assert Lines(cluster).query("* | limit 1"), "the log host has lost its lines"
-    assert Path("/var/lib/counter-platform/local/volumes/prometheus/wal").is_dir()
+    assert "was taken over as it is, with its count" in run.message()
+    assert cluster.node == node
+    assert (cluster.state / "valkey-password").read_text() == password
     assert count(URL) == before + 1
+    assert there - namespaces() == {"logging", "monitoring"}
+    # Without logs nothing has asked for the log host's secrets: here they come from before.
+    lines.secrets.mkdir(parents=True, exist_ok=True)
+    for file, content in secrets.items():
+        file.write_bytes(content)
+    assert lines.query("* | limit 1"), "the log host has lost its lines"
+    assert Path("/var/lib/counter-platform/local/volumes/prometheus/wal").is_dir()
 
 
 def test_killed_upgrade_goes_on_and_the_count_with_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+import pytest
 from lib.cluster import Cluster
 from lib.environment import URL, playbook
 from lib.network import count
@@ -25,6 +26,7 @@ def content(cluster: Cluster) -> dict[str, str]:
     return {f"{entry['kind']} {entry['metadata']['name']}": asked(entry) for entry in found}
 
 
+@pytest.mark.soak
 def test_rollout_that_does_not_end_says_why_and_takes_nothing_away(cluster: Cluster) -> None:
     wait_until_idle(cluster)
     before = count(URL)
