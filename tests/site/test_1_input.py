@@ -1,5 +1,6 @@
 """Wrong input gives one clear error, before anything changes."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -104,10 +105,13 @@ def test_daemon_that_cannot_run_privileged_containers(unable_daemon: str) -> Non
     assert "it was left as it is" in message
 
 
-@pytest.mark.parametrize("target", ["report", "dashboards"])
-def test_metrics_of_an_environment_that_is_not_there(target: str) -> None:
-    run = execute("make", target, "ENVIRONMENT=staging")
+@pytest.mark.parametrize("command", ["report", "dashboards", "logs", "backup", "restore"])
+def test_command_on_an_environment_that_is_not_there(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "count.json"
+    if command == "restore":
+        file.write_text('{"count": 7}')
+    run = execute("make", command, "ENVIRONMENT=staging", f"FILE={file}")
     assert run.status != 0
-    assert "there is no" in run.message()
-    assert "make up" in run.message()
+    assert re.search("[Tt]here is no (environment|log host|.*/kubectl)", run.message()), run.output
+    assert re.search("(make up`?|playbooks/logs.yml) makes it", run.message()), run.output
     assert "http://" not in run.message()

@@ -15,6 +15,16 @@ HOME = Path("/home/admin")
 PROJECT = HOME / "counter-platform"
 # Another port than the one of `local`, which other tests have made.
 ENVIRONMENT, URL = "ENVIRONMENT=staging", "http://127.0.0.1:8081/"
+# What the README does with an environment that is there; the user is not in the group docker.
+COMMANDS = [
+    ("check",),
+    ("backup", "FILE=count.json"),
+    ("restore", "FILE=count.json"),
+    ("logs",),
+    ("logs", "QUERY=*"),
+    ("report",),
+    ("licences",),
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +51,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(upper)
 
 
-def as_admin(*command: str) -> Run:
+def as_admin(*command: str, cwd: Path = PROJECT) -> Run:
     """Run a command as the user, in the clone."""
     # What chooses tests here is not for what is run.
     settings = [
@@ -51,7 +61,7 @@ def as_admin(*command: str) -> Run:
         "USER=admin",
         f"COUNTER_PLATFORM_CACHE={HOME}/.cache/counter-platform",
     ]
-    return execute("runuser", "--user=admin", "--", *settings, *command, cwd=PROJECT)
+    return execute("runuser", "--user=admin", "--", *settings, *command, cwd=cwd)
 
 
 def folders_of_others(folder: Path) -> list[str]:
@@ -90,6 +100,16 @@ def test_venv_with_folders_of_roots_is_refused_with_the_remedy(clone: Path) -> N
     assert as_admin("make", "venv").status == 0
 
 
+def test_venv_of_a_clone_that_was_moved_is_made_anew(clone: Path) -> None:
+    moved = clone.rename(HOME / "moved")
+    try:
+        again = as_admin("make", "venv", cwd=moved)
+        assert again.status == 0, again.output
+        assert as_admin(".venv/bin/ansible", "--version", cwd=moved).status == 0
+    finally:
+        moved.rename(clone)
+
+
 @pytest.mark.soak
 def test_user_with_sudo_goes_all_the_way(clone: Path) -> None:
     run = as_admin("make", "up", ENVIRONMENT)
@@ -100,6 +120,9 @@ def test_user_with_sudo_goes_all_the_way(clone: Path) -> None:
     assert again.status == 0, again.output
     assert again.recap("changed") == 0, again.output
     assert count(URL) == first + 1
+    for command in COMMANDS:
+        done = as_admin("make", *command, ENVIRONMENT)
+        assert done.status == 0, done.output
     tests = as_admin("make", "test", "JOBS=bare")
     assert tests.status == 0, tests.output
     assert list((clone / ".state/test").iterdir())

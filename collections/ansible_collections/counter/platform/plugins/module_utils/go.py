@@ -11,6 +11,10 @@ def go_environment(cache: Path) -> dict[str, str]:
     """Return the variables that Go works by, with its own caches below the cache folder."""
     return {
         "CGO_ENABLED": "0",
+        # Whatever the calling shell has for other work.
+        "GOOS": "linux",
+        "GOARCH": "amd64",
+        "GOWORK": "off",
         "GOTOOLCHAIN": "local",
         # A result goes by its inputs, and the commit is none; nor does git answer root about another's clone.
         "GOFLAGS": "-buildvcs=false",

@@ -74,7 +74,6 @@ import subprocess
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +83,7 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 from ansible_collections.counter.platform.plugins.module_utils.charts import THEMES, Line, readable, svg
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
+from ansible_collections.counter.platform.plugins.module_utils.loopback import ask
 from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS, Panel, Query
 
 POINTS = 240
@@ -144,7 +144,7 @@ class Prometheus:
         for attempt in range(ATTEMPTS):
             time.sleep(attempt)
             try:
-                with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 # of this machine
+                with ask(address, timeout=30) as answer:
                     return json.load(answer)["data"]
             except urllib.error.HTTPError as error:
                 said = error.read().decode(errors="replace")
