@@ -66,15 +66,6 @@ class Cluster:
         (found,) = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
         return str(found)
 
-    def opens(self, process: str, target: tuple[str, int]) -> bool:
-        """Return whether a connection from the network of a process on the node is opened within two seconds.
-
-        The node's own tools try it: whoever runs there may have no shell.
-        """
-        script = f": <>/dev/tcp/{target[0]}/{target[1]} && echo open"
-        inside = ["nsenter", f"--net=/proc/{process}/ns/net", "timeout", "2", "bash", "-c", script]
-        return docker("exec", self.node, *inside, check=False) == "open"
-
     @contextmanager
     def without(self, daemonset: str, namespace: str) -> Iterator[None]:
         """Take a DaemonSet's pods off every node, and bring them back."""
@@ -90,12 +81,6 @@ class Cluster:
         finally:
             select(None)
             self.kubectl("rollout", "status", *what, "--timeout=60s")
-
-    @contextmanager
-    def without_policy_agent(self) -> Iterator[None]:
-        """Take the policy agent off every node, and bring it back."""
-        with self.without("network-policy-agent", "kube-system"):
-            yield
 
     def python_image(self) -> str:
         """Return the image on the node that has Python and nothing of ours: tests make their pods of it."""

@@ -25,23 +25,10 @@ OTHERS: dict[str, tuple[str, dict[str, str]]] = {
     "neighbour": ("counter", {}),
 }
 LISTEN = "import http.server as h; h.ThreadingHTTPServer(('', 8000), h.SimpleHTTPRequestHandler).serve_forever()"
-# Tries all targets at once; what is refused instead of dropped is an error, as no policy does that.
-TRY = """
-import json, socket, concurrent.futures
-def reaches(target):
-    try:
-        socket.create_connection(target, timeout=2).close()
-        return True
-    except TimeoutError:
-        return False
-targets = {targets}
-with concurrent.futures.ThreadPoolExecutor(8) as pool:
-    print(json.dumps(list(pool.map(reaches, targets))))
-"""
 
 
-def python_pod(name: str, namespace: str, labels: dict[str, str], image: str) -> Json:
-    """Return a pod with Python in it that listens on 8000, with no rights."""
+def python_pod(name: str, namespace: str, labels: dict[str, str], image: str, program: str = LISTEN) -> Json:
+    """Return a pod with no rights that runs a Python program; by default it listens on 8000."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -59,7 +46,7 @@ def python_pod(name: str, namespace: str, labels: dict[str, str], image: str) ->
                     "name": name,
                     "image": image,
                     "imagePullPolicy": "Never",
-                    "command": ["python3", "-c", LISTEN],
+                    "command": ["python3", "-c", program],
                     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                 }
             ],
