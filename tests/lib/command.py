@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from lib.paths import ROOT
 
@@ -40,6 +41,22 @@ class Run:
     def message(self) -> str:
         """Return everything on one line, as line breaks depend on the width of the terminal."""
         return " ".join(self.output.split())
+
+    def ok(self, *words: str, changed: int | None = None, host: str = "localhost") -> Self:
+        """Return this; fail unless it ended well, its message has all words, and so much was changed on a host."""
+        assert self.status == 0, self.output
+        return self._says(words, changed, host)
+
+    def failed(self, *words: str, changed: int | None = None, host: str = "localhost") -> Self:
+        """Return this; fail unless it failed, its message has all words, and so much was changed on a host."""
+        assert self.status != 0, self.output
+        return self._says(words, changed, host)
+
+    def _says(self, words: tuple[str, ...], changed: int | None, host: str) -> Self:
+        missing = [word for word in words if word not in self.message()]
+        assert not missing, f"there is no {missing} in this:\n{self.output}"
+        assert changed is None or self.recap("changed", host) == changed, self.output
+        return self
 
 
 def execute(*command: str, cwd: Path = ROOT, environment: dict[str, str] | None = None, timeout: float = 900) -> Run:

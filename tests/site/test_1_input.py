@@ -21,9 +21,7 @@ def refused(*arguments: str, environment: dict[str, str] | None = None) -> Run:
         "ansible-playbook", "-i", "inventories/local", "site.yml",
         "-e", "platform_environment=refused", "-e", "platform_http_port=8097", *arguments,
         environment=environment,
-    )  # fmt: skip
-    assert run.status != 0, run.output
-    assert run.recap("changed") == 0, run.output
+    ).failed(changed=0)  # fmt: skip
     assert run.recap("failed") == 1, run.output
     assert not (ROOT / ".state" / "refused").exists()
     return run
@@ -110,8 +108,7 @@ def test_command_on_an_environment_that_is_not_there(tmp_path: Path, command: st
     file = tmp_path / "count.json"
     if command == "restore":
         file.write_text('{"count": 7}')
-    run = execute("make", command, "ENVIRONMENT=staging", f"FILE={file}")
-    assert run.status != 0
+    run = execute("make", command, "ENVIRONMENT=staging", f"FILE={file}").failed()
     assert re.search("[Tt]here is no (environment|log host|.*/kubectl)", run.message()), run.output
     assert re.search("(make up`?|playbooks/logs.yml) makes it", run.message()), run.output
     assert "http://" not in run.message()

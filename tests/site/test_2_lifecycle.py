@@ -60,8 +60,7 @@ def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> 
     build = ["ansible-playbook", "playbooks/images.yml"]
     killed(*build, when="the image's build to start", condition=lambda: any(images.glob(".building-*")), cwd=other_node)
     assert set(images.glob("[!.]*")) == before, "half an image looks like a whole one"
-    run = execute(*build, cwd=other_node)
-    assert run.status == 0, run.output
+    execute(*build, cwd=other_node).ok()
     (built,) = set(images.glob("[!.]*")) - before
     assert (built / "image.tar").exists()
     assert not list(images.glob(".building-*"))
@@ -76,8 +75,7 @@ def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
     assert execute("make", "down").status == 0
     killed("make", "up", when="the node to start", condition=lambda: running("counter-local-control-plane"))
     assert not json.loads(RECORD.read_text())["current"]
-    run = execute("make", "up")
-    assert run.status == 0, run.output
+    execute("make", "up").ok()
     assert [count(URL), count(URL)] == [1, 2]
     (node,) = Cluster("local").get("nodes")["items"]
     assert {"type": "Ready", "status": "True"}.items() <= node["status"]["conditions"][-1].items()
@@ -114,9 +112,7 @@ def test_certificates_are_renewed_in_their_last_days() -> None:
     old, record = kubeconfig.read_text(), json.loads(RECORD.read_text())
     record["current"]["certificates_end"] = str(datetime.now(UTC).date() + timedelta(days=59))
     RECORD.write_text(json.dumps(record))
-    run = execute("make", "up")
-    assert run.status == 0, run.output
-    assert "were renewed" in run.message()
+    execute("make", "up").ok("were renewed")
     assert kubeconfig.read_text() != old
     assert Cluster("local").get("nodes")["items"], "the API server takes the new one"
     assert json.loads(RECORD.read_text())["current"]["certificates_end"] > record["current"]["certificates_end"]
@@ -126,8 +122,7 @@ def test_certificates_are_renewed_in_their_last_days() -> None:
 def test_stopped_node_is_started_again() -> None:
     before = count(URL)
     docker("stop", Cluster("local").node)
-    run = execute("make", "up")
-    assert run.status == 0, run.output
+    execute("make", "up").ok()
     assert count(URL) == before + 1
 
 
@@ -140,8 +135,7 @@ def test_count_goes_on_when_the_machines_docker_was_restarted() -> None:
     docker("start", "counter-local-logs")
     docker("start", Cluster("local").node)
     wait_for("the service, without a run", lambda: answers(f"{URL}readyz"), 300)
-    up = execute("make", "up")
-    assert (up.status, up.recap("changed")) == (0, 0), up.output
+    execute("make", "up").ok(changed=0)
     assert count(URL) == before + 1
 
 
@@ -160,12 +154,9 @@ def test_node_that_docker_gave_another_address_goes_on() -> None:
         promised = execute("make", "check")
         assert "with certificates for another address" in promised.output
         assert "it has no certificates for that yet" in promised.message()
-        up = execute("make", "up")
-        assert up.status == 0, up.output
-        assert "Docker had given the node of cluster counter-local another address" in up.message()
+        execute("make", "up").ok("Docker had given the node of cluster counter-local another address")
         assert count(URL) == before + 1
-        again = execute("make", "up")
-        assert (again.status, again.recap("changed"), again.recap("changed", "logs")) == (0, 0, 0), again.output
+        execute("make", "up").ok(changed=0).ok(changed=0, host="logs")
     finally:
         docker("rm", "--force", stranger)
 
@@ -179,8 +170,7 @@ def test_patched_packages_are_rolled_out_on_the_node_that_is_there() -> None:
         return {entry["name"]: entry["image"] for entry in specs}
 
     before, node, old = count(URL), Cluster("local").node, images()
-    run = execute("make", "up", "ARGS=-e platform_packages_date=patched")
-    assert run.status == 0, run.output
+    execute("make", "up", "ARGS=-e platform_packages_date=patched").ok()
     assert Cluster("local").node == node
     new = images()
     assert set(new) == {"proxy", "service", "valkey"}
@@ -199,13 +189,11 @@ def test_upgrade_killed_at_three_points_loses_no_count() -> None:
     killed(*upgrade, when="the old node to stop", condition=lambda: not running(old), after=0)
     killed(*upgrade, when="the new node to start", condition=lambda: running(f"{new}-control-plane"))
     killed(*upgrade, when="the new node to be ready", condition=ended, after=0)
-    run = execute(*on_other_port("up"))
-    assert run.status == 0, run.output
+    execute(*on_other_port("up")).ok()
     assert Cluster("local").node == f"{new}-control-plane"
     assert not docker("ps", "--all", "--quiet", f"--filter=name=^{old}$")
     assert count(OTHER_URL) == before + 1
     again = execute(*on_other_port("up"))
     assert again.recap("changed") == 0, again.output
-    back = execute("make", "upgrade")
-    assert back.status == 0, back.output
+    execute("make", "upgrade").ok()
     assert count(URL) == before + 2

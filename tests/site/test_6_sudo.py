@@ -73,19 +73,16 @@ def folders_of_others(folder: Path) -> list[str]:
 def change_lock() -> None:
     """Do what another lock does to packages that root has imported: they go, and come anew by the next command."""
     (PROJECT / "uv.lock").touch()
-    gone = as_admin(".venv/bin/uv", "pip", "uninstall", "--quiet", "--python=.venv/bin/python", "kubernetes", "pyyaml")
-    assert gone.status == 0, gone.output
+    as_admin(".venv/bin/uv", "pip", "uninstall", "--quiet", "--python=.venv/bin/python", "kubernetes", "pyyaml").ok()
     assert not list(PROJECT.glob(".venv/lib/python3*/site-packages/kubernetes/client"))
 
 
 def test_users_venv_can_change_after_root_has_imported_from_it(clone: Path) -> None:
     assert as_admin("make", "venv").status == 0
-    imported = as_admin("sudo", str(clone / ".venv/bin/python"), "-c", "import kubernetes.client, yaml")
-    assert imported.status == 0, imported.output
+    as_admin("sudo", str(clone / ".venv/bin/python"), "-c", "import kubernetes.client, yaml").ok()
     assert not folders_of_others(clone)
     change_lock()
-    again = as_admin("make", "venv")
-    assert again.status == 0, again.output
+    as_admin("make", "venv").ok()
     assert as_admin(".venv/bin/python", "-c", "import kubernetes.client, yaml").status == 0
 
 
@@ -93,8 +90,7 @@ def test_venv_with_folders_of_roots_is_refused_with_the_remedy(clone: Path) -> N
     broken = clone / ".venv/lib/broken"
     broken.mkdir()
     (clone / "uv.lock").touch()
-    refused = as_admin("make", "venv")
-    assert refused.status != 0
+    refused = as_admin("make", "venv").failed()
     assert "remove it, by sudo where it is root's" in refused.output
     broken.rmdir()
     assert as_admin("make", "venv").status == 0
@@ -103,8 +99,7 @@ def test_venv_with_folders_of_roots_is_refused_with_the_remedy(clone: Path) -> N
 def test_venv_of_a_clone_that_was_moved_is_made_anew(clone: Path) -> None:
     moved = clone.rename(HOME / "moved")
     try:
-        again = as_admin("make", "venv", cwd=moved)
-        assert again.status == 0, again.output
+        as_admin("make", "venv", cwd=moved).ok()
         assert as_admin(".venv/bin/ansible", "--version", cwd=moved).status == 0
     finally:
         moved.rename(clone)
@@ -112,25 +107,19 @@ def test_venv_of_a_clone_that_was_moved_is_made_anew(clone: Path) -> None:
 
 @pytest.mark.soak
 def test_user_with_sudo_goes_all_the_way(clone: Path) -> None:
-    run = as_admin("make", "up", ENVIRONMENT)
-    assert run.status == 0, run.output
+    as_admin("make", "up", ENVIRONMENT).ok()
     first = count(URL)
     change_lock()
-    again = as_admin("make", "up", ENVIRONMENT)
-    assert again.status == 0, again.output
-    assert again.recap("changed") == 0, again.output
+    as_admin("make", "up", ENVIRONMENT).ok(changed=0)
     assert count(URL) == first + 1
     for command in COMMANDS:
-        done = as_admin("make", *command, ENVIRONMENT)
-        assert done.status == 0, done.output
-    tests = as_admin("make", "test", "JOBS=bare")
-    assert tests.status == 0, tests.output
+        as_admin("make", *command, ENVIRONMENT).ok()
+    as_admin("make", "test", "JOBS=bare").ok()
     assert list((clone / ".state/test").iterdir())
     others = subprocess.run(
         ["find", str(clone / ".state"), "!", "-user", "admin"], capture_output=True, text=True, check=True
     )
     assert others.stdout == ""
     assert not folders_of_others(HOME)
-    down = as_admin("make", "down", ENVIRONMENT)
-    assert down.status == 0, down.output
+    as_admin("make", "down", ENVIRONMENT).ok()
     assert not (clone / ".state/staging").exists()

@@ -48,8 +48,7 @@ def test_request_is_found_on_the_log_host_within_ten_seconds() -> None:
 
 @pytest.mark.soak
 def test_without_logs_the_collector_goes_and_the_log_host_stays() -> None:
-    run = execute("make", "up", "ARGS=-e platform_logs=false")
-    assert run.status == 0, run.output
+    execute("make", "up", "ARGS=-e platform_logs=false").ok()
     cluster = Cluster("local")
     assert not [entry for entry in cluster.get("namespaces")["items"] if entry["metadata"]["name"] == "logging"]
     assert Lines(cluster).query("* | limit 1")

@@ -35,8 +35,7 @@ def run(name: str, file: Path) -> Run:
 def test_backup_and_restore_on_an_empty_store(cluster: Cluster, tmp_path: Path) -> None:
     file = tmp_path / "count.json"
     saved = count(URL)
-    backup = run("backup", file)
-    assert backup.status == 0, backup.output
+    run("backup", file).ok()
     assert json.loads(file.read_text())["count"] == saved
     assert file.stat().st_mode & 0o777 == 0o600
     recorded = cluster.get("configmap", "counter-backup", "--namespace=counter")["metadata"]["creationTimestamp"]
@@ -44,24 +43,17 @@ def test_backup_and_restore_on_an_empty_store(cluster: Cluster, tmp_path: Path) 
 
     empty_the_store(cluster)
     assert count(URL) == 1
-    restore = run("restore", file)
-    assert restore.status == 0, restore.output
-    assert f"goes on after {saved}" in restore.message()
+    run("restore", file).ok(f"goes on after {saved}")
     assert count(URL) == saved + 1
 
-    again = run("restore", file)
-    assert again.status == 0, again.output
-    assert again.recap("changed") == 0
-    assert "a number would be given twice" in again.message()
+    run("restore", file).ok("a number would be given twice", changed=0)
     assert count(URL) == saved + 2
 
 
 def test_backup_overwrites_nothing(tmp_path: Path) -> None:
     file = tmp_path / "count.json"
     file.write_text("somebody's")
-    refused = run("backup", file)
-    assert refused.status != 0
-    assert "Name a file that is not there yet" in refused.message()
+    run("backup", file).failed("Name a file that is not there yet")
     assert file.read_text() == "somebody's"
 
 

@@ -69,8 +69,7 @@ def disk(machine: LogHost, saved: Saved) -> Iterator[str]:
     try:
         # What runs would go on with the files below the mount.
         machine.run("systemctl", "stop", "log-store", "log-disk-guard")
-        played = machine.role("-e", f"log_host_data_device={device}")
-        assert played.status == 0, played.output
+        machine.role("-e", f"log_host_data_device={device}").ok()
         mounted = machine.run("findmnt", "--noheadings", "--output=SOURCE,FSTYPE", "/var/lib/log-store")
         assert mounted.split() == [device, "ext4"]
         yield device
@@ -113,14 +112,11 @@ def test_backup_is_restored_on_an_empty_disk(machine: LogHost, saved: Saved, dis
         (broken, "the log store goes on with what it has"),
         (foreign, "that a backup of victorialogs"),
     ):
-        refused = restore(machine, file)
-        assert refused.status != 0, refused.output
-        assert message in refused.message()
+        restore(machine, file).failed(message)
     assert machine.logs.lines(selector(replaced)) == ["of the other disk"]
     assert generations(machine) == before
 
-    played = restore(machine, saved.archive)
-    assert played.status == 0, played.output
+    played = restore(machine, saved.archive).ok()
     assert machine.logs.lines(selector(saved.labels)) == saved.lines
     assert machine.logs.lines(selector(replaced)) == []
     assert set(before) < set(generations(machine)), "what there was is kept"
@@ -180,8 +176,7 @@ def test_full_disk_is_reported_and_no_lines_are_taken(machine: LogHost, fill: st
 def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(machine: LogHost, disk: str) -> None:
     before = machine.run("cat", "/etc/nginx/nginx.conf")
     values = ["-e", f"log_host_data_device={disk}", "-e", "log_host_ingestion_burst_mb=9"]
-    played = machine.role("--check", "--diff", *values)
-    assert played.status == 0, played.output
+    played = machine.role("--check", "--diff", *values).ok()
     assert "+        client_max_body_size 9m;" in played.output
     # One file and nothing else; what reads it follows from it.
     assert played.recap("changed", machine.name) == 1, played.output
@@ -191,8 +186,7 @@ def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(machine: Log
 @pytest.mark.soak
 @pytest.mark.usefixtures("disk")
 def test_missing_data_device_is_named_at_once(machine: LogHost) -> None:
-    played = machine.role("-e", "log_host_data_device=/dev/disk/by-id/none", parts=["host"])
-    assert played.status != 0
+    played = machine.role("-e", "log_host_data_device=/dev/disk/by-id/none", parts=["host"]).failed()
     named = f"log_host_data_device is '/dev/disk/by-id/none', and {machine.name} has no such block device"
     assert named in played.message()
     assert played.seconds < 30
@@ -207,8 +201,7 @@ def test_missing_data_device_is_named_at_once(machine: LogHost) -> None:
 def test_backup_that_does_not_fit_is_refused(machine: LogHost, tmp_path: Path) -> None:
     machine.run("mount", "--types=tmpfs", "--options=size=60M", "tmpfs", "/var/tmp")  # noqa: S108
     try:
-        played = back_up(machine, tmp_path / "logs.tar.gz")
-        assert played.status != 0
+        played = back_up(machine, tmp_path / "logs.tar.gz").failed()
         assert re.search(r"may take \d+ MiB; there are \d+ MiB free in /var/tmp on", played.message())
         assert played.recap("changed", machine.name) == 0
         assert list(tmp_path.iterdir()) == []
@@ -247,8 +240,7 @@ def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_pat
     before, labels = label(), label()
     assert machine.logs.push(["saved"], before) == 204
     archive = tmp_path / "logs.tar.gz"
-    played = back_up(machine, archive)
-    assert played.status == 0, played.output
+    back_up(machine, archive).ok()
     assert machine.logs.push(["not saved"], labels) == 204
     machine.logs.wait_lines(selector(labels), ["not saved"])
     killed_at(machine, task, "playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
@@ -258,8 +250,7 @@ def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_pat
     machine.wait_ready()
     machine.logs.wait_lines(selector(before), ["saved"])
     assert machine.logs.lines(selector(labels)) in (["not saved"], [])
-    played = restore(machine, archive)
-    assert played.status == 0, played.output
+    restore(machine, archive).ok()
     machine.logs.wait_lines(selector(before), ["saved"])
     assert machine.logs.lines(selector(labels)) == []
 

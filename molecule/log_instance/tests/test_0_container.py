@@ -115,8 +115,7 @@ def test_key_and_host_key_are_the_environments_own() -> None:
 
 
 def test_playbook_in_a_new_shell_finds_it_and_changes_nothing() -> None:
-    run = playbook(name="host")
-    assert run.status == 0, run.output
+    run = playbook(name="host").ok()
     assert run.recap("changed") == run.recap("changed", "logs") == 0
     # Whoever else may log in is named by the environment.
     assert f"SSH from {endpoint()['Gateway']}/32 to {endpoint()['IPAddress']}" in run.message()
@@ -152,17 +151,12 @@ def test_another_machine_at_its_address_is_not_logged_in_to() -> None:
 def test_machine_that_was_stopped_is_started_also_where_the_state_is_lost() -> None:
     before = inspect()["Id"]
     docker("stop", NAME)
-    run = playbook(name="host")
-    assert run.status != 0
-    assert f"the container {NAME} is stopped. playbooks/logs.yml makes it, starts it" in run.message()
+    playbook(name="host").failed(f"the container {NAME} is stopped. playbooks/logs.yml makes it, starts it")
 
     shutil.rmtree(SECRETS)
     # The container and the folder; the key, and what follows from it, can only be made in there.
-    check = playbook("--check")
-    assert (check.status, check.recap("changed")) == (0, 2), check.output
-    run = playbook()
-    assert (run.status, run.recap("changed")) == (0, 5), run.output
-    assert "SSH from" in run.message()
+    playbook("--check").ok(changed=2)
+    playbook().ok("SSH from", changed=5)
     assert inspect()["Id"] == before
 
 
@@ -173,9 +167,9 @@ UNMADE = ["-e", "platform_packages_date=never"]
 @pytest.mark.soak
 def test_check_mode_keeps_the_machine_whose_newer_image_is_not_made_yet() -> None:
     before = inspect()
-    run = playbook("--check", *UNMADE)
-    assert run.status == 0, run.output
-    assert f"{NAME} was made from {before['Config']['Image']} and is kept, with its logs" in run.message()
+    run = playbook("--check", *UNMADE).ok(
+        f"{NAME} was made from {before['Config']['Image']} and is kept, with its logs"
+    )
     assert "would be started" not in run.message()
     # The rootfs and the image of a machine that would be new, and not the machine that is there.
     assert run.recap("changed") == 2, run.output
@@ -185,8 +179,7 @@ def test_check_mode_keeps_the_machine_whose_newer_image_is_not_made_yet() -> Non
 def test_newer_rootfs_keeps_the_machine_and_says_so() -> None:
     docker("exec", NAME, "sh", "-c", "mkdir -p /var/lib/logs && echo old >/var/lib/logs/older")
     before = inspect()
-    run = playbook("-e", "platform_packages_date=another-day")
-    assert run.status == 0, run.output
+    run = playbook("-e", "platform_packages_date=another-day").ok()
     message = run.message()
     assert f"{NAME} was made from {before['Config']['Image']} and is kept, with its logs" in message
     assert "back the logs up" in message
@@ -197,21 +190,20 @@ def test_newer_rootfs_keeps_the_machine_and_says_so() -> None:
 @pytest.mark.parametrize("state", ["present", pytest.param("absent", marks=pytest.mark.soak)])
 def test_container_of_somebody_else_is_refused_and_left_alone(another: str, older: str, state: str) -> None:
     identity = docker("create", f"--name={another}", "--label=counter-platform.state=/another/clone", older)
-    run = playbook("-e", f"log_instance_name={another}", "-e", f"log_instance_state={state}")
-    assert run.status != 0
-    assert f"There is a container {another} that was not made from here" in run.message()
-    assert run.recap("changed") == 0
+    playbook("-e", f"log_instance_name={another}", "-e", f"log_instance_state={state}").failed(
+        f"There is a container {another} that was not made from here", changed=0
+    )
     assert inspect(another)["Id"] == identity
 
 
 @pytest.mark.soak
 def test_container_of_an_older_version_is_named_and_can_be_removed(another: str, older: str) -> None:
     identity = docker("create", f"--name={another}", f"--label=counter-platform.state={STATE}", older)
-    run = playbook("-e", f"log_instance_name={another}")
-    assert run.status != 0
-    assert f"The container {another} was made by an older version of this project and has no SSH" in run.message()
-    assert f"`docker rm --force --volumes {another}`" in run.message()
-    assert run.recap("changed") == 0
+    playbook("-e", f"log_instance_name={another}").failed(
+        f"The container {another} was made by an older version of this project and has no SSH",
+        f"`docker rm --force --volumes {another}`",
+        changed=0,
+    )
     assert inspect(another)["Id"] == identity
 
     before = inspect()["Id"]
@@ -227,13 +219,9 @@ def test_container_of_an_older_version_is_named_and_can_be_removed(another: str,
 @pytest.mark.soak
 def test_without_the_clusters_network_it_says_what_to_do(another: str) -> None:
     nowhere = ["-e", f"log_instance_name={another}", "-e", "log_instance_network=counter-nowhere"]
-    run = playbook(*nowhere)
-    assert run.status != 0
-    assert "There is no docker network counter-nowhere" in run.message()
-    assert "playbooks/cluster.yml" in run.message()
+    playbook(*nowhere).failed("There is no docker network counter-nowhere", "playbooks/cluster.yml")
     # Before the first run there is neither a network nor an image, and check mode says what would come.
-    check = playbook(*nowhere, *UNMADE, "--check")
-    assert check.status == 0, check.output
+    check = playbook(*nowhere, *UNMADE, "--check").ok()
     # The rootfs, the image and the container.
     assert check.recap("changed") == 3
     assert f"{another} would be started from counter-platform/log-machine:" in check.message()
