@@ -63,6 +63,7 @@ def install() -> None:
 @contextmanager
 def registry(folder: Path, host: str = "127.0.0.1", *, is_open: bool = False) -> Iterator[Login]:
     """Run a registry with its images in a folder, at an address of this machine; an open one asks for no login."""
+    folder.mkdir(exist_ok=True)
     address = f"{host}:{free_port(host)}"
     certificate, _ = self_signed(folder, host)
     login = Login(address, "mirror", "of-images", certificate)

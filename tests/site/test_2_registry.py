@@ -7,7 +7,7 @@ import yaml
 from lib.cluster import Cluster
 from lib.command import Run, execute
 from lib.network import count
-from lib.registry import Login, install, registry
+from lib.registry import Login, registry
 
 URL = "http://127.0.0.1:8081/"
 OURS = "docker.io/counter-platform/"
@@ -31,8 +31,6 @@ def images_of(cluster: Cluster) -> dict[str, str]:
 @pytest.mark.soak
 def test_environment_from_a_registry_and_no_compiler(tmp_path: Path) -> None:
     cache, lock = tmp_path / "cache", tmp_path / "images.lock.yml"
-    (tmp_path / "registry").mkdir()
-    install()
     with registry(tmp_path / "registry") as login:
         playbook(login, lock, "playbooks/mirror.yml", "local").ok()
 

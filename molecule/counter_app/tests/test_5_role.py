@@ -31,16 +31,16 @@ def test_rollout_that_does_not_end_says_why_and_takes_nothing_away(cluster: Clus
     wait_until_idle(cluster)
     before = count(URL)
     # More CPU than any node has: the new pod finds no place.
-    run = playbook(
-        "-e", "counter_app_cpu_request=500", "-e", "counter_app_cpu_limit=500", "-e", "counter_app_wait_seconds=10"
-    ).failed()  # fmt: skip
+    values = {"counter_app_cpu_request": "500", "counter_app_cpu_limit": "500", "counter_app_wait_seconds": 10}
+    run = playbook("-e", json.dumps(values)).failed(
+        "The service was not ready within 10 s (counter_app_wait_seconds)",
+        "This did not come: deployment/counter: ",
+        "Insufficient cpu",
+        "Its last log lines",
+        # A line of the service's log.
+        '"path": "/"',
+    )
     assert run.seconds < 120
-    message = run.message()
-    assert "The service was not ready within 10 s (counter_app_wait_seconds)" in message
-    assert "This did not come: deployment/counter: " in message
-    assert "Insufficient cpu" in message
-    assert "Its last log lines" in message
-    assert '"path": "/"' in message, "no line of the service's log"
     assert count(URL) == before + 1
 
     playbook().ok(changed=1)

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from lib.command import Run
 from lib.logs import LogHost
 
 SECRETS = LogHost.secrets
@@ -73,10 +74,9 @@ def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
 
 def test_files_that_a_killed_run_left_unread_are_read_by_the_next(machine: LogHost) -> None:
     machine.run("touch", "/usr/local/lib/log-store/log-disk-guard", "/etc/nginx/nginx.conf")
-    played = machine.role(parts=["host", "restart"]).ok()
+    played = machine.role(parts=["host", "restart"]).ok(changed=1, host=machine.name)
     (restarted,) = re.findall(r"TASK \[log_host : Restart or reload the services\] \*+\n((?:.+\n)+)", played.output)
     assert re.findall(r"changed: .*item=(.*)\)", restarted) == ["log-disk-guard", "nginx"]
-    assert played.recap("changed", machine.name) == 1, played.output
 
 
 @pytest.mark.soak
@@ -98,33 +98,23 @@ def release(folder: Path, version: str) -> tuple[Path, str]:
 def mirror(tmp_path: Path) -> Iterator[str]:
     """A server with what is in the test's folder: its URL."""
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.mark.soak
 def test_lokis_program_is_installed_below_its_release(machine: LogHost, mirror: str, tmp_path: Path) -> None:
-    def install(archive: str, checksum: str) -> tuple[int, str]:
-        given = {
-            "log_host_store": "loki",
-            "log_host_loki_archive": archive,
-            "log_host_loki_archive_checksum": checksum,
-        }
-        played = machine.role("-e", json.dumps(given), parts=["host", "loki"])
-        return played.status, played.message()
+    def install(archive: str, checksum: str) -> Run:
+        source = {"log_host_loki_archive": archive, "log_host_loki_archive_checksum": checksum}
+        return machine.role("-e", json.dumps({"log_host_store": "loki", **source}), parts=["host", "loki"])
 
     file, checksum = release(tmp_path, "0.1.0")
     folder = f"/opt/log-store/loki-0.1.0-{checksum[7:19]}"
     machine.run("rm", "--recursive", "--force", folder)
-    status, message = install(str(file), f"sha256:{'0' * 64}")
-    assert status != 0
-    assert "did not match" in message
+    install(str(file), f"sha256:{'0' * 64}").failed("did not match")
     assert machine.run("find", "/opt", "-path", "*/loki-0.1.0*") == ""
-    status, message = install(f"{mirror}/0.1.0/loki-linux-amd64.zip", checksum)
-    assert status == 0, message
+    install(f"{mirror}/0.1.0/loki-linux-amd64.zip", checksum).ok()
     assert machine.run(f"{folder}/log-store", "-version").startswith("loki, version 0.1.0")
     machine.run("rm", "--recursive", folder, "/etc/log-store/loki.yml")

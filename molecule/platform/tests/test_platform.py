@@ -7,14 +7,12 @@ from lib.paths import ROOT
 
 
 def test_an_environments_own_values_come_first() -> None:
-    execute("ansible-playbook", "-i", "inventories/staging", "molecule/platform/values.yml", "--check").ok(
-        f"port 8081, node port 30080, state in {ROOT}/.state/staging"
-    )
+    run = execute("ansible-playbook", "-i", "inventories/staging", "molecule/platform/values.yml", "--check")
+    run.ok(f"port 8081, node port 30080, state in {ROOT}/.state/staging")
 
 
 def test_teardown_of_an_impossible_environment_is_refused() -> None:
     # Check mode, so that nothing would be removed here if it were not refused.
     values = json.dumps({"platform_environment": ".."})
-    execute("ansible-playbook", "-i", "inventories/local", "playbooks/teardown.yml", "--check", "-e", values).failed(
-        "platform_environment is '..'", changed=0
-    )
+    run = execute("ansible-playbook", "-i", "inventories/local", "playbooks/teardown.yml", "--check", "-e", values)
+    run.failed("platform_environment is '..'", changed=0)
