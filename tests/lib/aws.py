@@ -1,7 +1,5 @@
 """An AWS API on this machine, to plan and apply against."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

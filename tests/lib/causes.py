@@ -1,7 +1,5 @@
 """What an alert is for, made for real as long as a block runs, and taken away after it."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Keys, and certificates that a CA signs for as many days as a test wants."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
 

@@ -1,7 +1,5 @@
 """A running environment's cluster."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator

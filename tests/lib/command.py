@@ -1,7 +1,5 @@
 """Commands of this machine: what helps a test has to succeed, what it tests may end as it will."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """The docker client, as whoever runs the tests may use it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 

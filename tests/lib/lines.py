@@ -1,7 +1,5 @@
 """Lines that pods of a scenario write, what the log host has of them, and what the collector says of itself."""
 
-from __future__ import annotations
-
 import re
 import time
 import uuid

@@ -1,7 +1,5 @@
 """A log host as a client sees it, behind TLS and a password, and the machine of its scenario."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -11,7 +9,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 from urllib.parse import urlencode
 
 import pytest
@@ -298,7 +296,7 @@ class Writer:
             self._end.wait(0.2)
             logs = self._machine.logs
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

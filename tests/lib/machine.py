@@ -1,7 +1,5 @@
 """Bare machines: systemd containers with a copy of the project and nothing but the prerequisites of the README."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Ports of this machine, and requests to what listens there."""
 
-from __future__ import annotations
-
 import json
 import socket
 import urllib.request

@@ -1,7 +1,5 @@
 """Who may open a connection to whom: the tables of docs/architecture.md, and pods that try."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

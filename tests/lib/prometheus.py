@@ -1,7 +1,5 @@
 """Prometheus as it runs in the cluster, asked by way of the API server, and the alerts that reach Alertmanager."""
 
-from __future__ import annotations
-
 import json
 import time
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """A registry of its own: Debian's docker-registry, behind TLS and a login."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager

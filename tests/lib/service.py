@@ -1,7 +1,5 @@
 """The service in the cluster: its clients and its pods."""
 
-from __future__ import annotations
-
 import json
 
 from lib.cluster import Cluster

@@ -3,8 +3,6 @@
 ``python -m lib.terraform``, in ``tests``, prints the paths that a machine has to have for its tests to run there.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Check mode on a finished site tells the truth."""
 
-from __future__ import annotations
-
 from lib.cluster import Cluster
 from lib.command import execute
 

@@ -1,7 +1,5 @@
 """What `make up` has made is whole, and a second run changes nothing."""
 
-from __future__ import annotations
-
 from lib.cluster import Cluster
 from lib.command import execute
 from lib.service import APP, utilization

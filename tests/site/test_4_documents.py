@@ -1,7 +1,5 @@
 """Every command of the documents that needs no make, as they write it, in an environment that make has not touched."""
 
-from __future__ import annotations
-
 import os
 import re
 

@@ -38,6 +38,6 @@ def test_request_is_found_on_the_log_host_within_ten_seconds() -> None:
     assert float(line["duration_ms"]) > 0
     make = ("make", "--no-print-directory", "logs")
     with another_run():
-        printed = execute(*make, f"QUERY=request_id:={request_id}").ok()
-    assert json.loads(printed.output)["request_id"] == request_id
+        printed = execute(*make, f"QUERY=request_id:={request_id}")
+    assert json.loads(printed.ok().output)["request_id"] == request_id
     execute(*make).ok(f"https://{logs.address}/select/vmui/", "User: reader")

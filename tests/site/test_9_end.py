@@ -1,7 +1,5 @@
 """The site is taken apart: what it has counted and gathered outlives all but `make down`, which removes it all."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

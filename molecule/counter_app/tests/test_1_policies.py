@@ -1,7 +1,5 @@
 """Who may talk to whom: the table of docs/architecture.md, each cell tried with a new connection from a real pod."""
 
-from __future__ import annotations
-
 import pytest
 from lib.cluster import Cluster
 from lib.policies import POLICY_AGENT, observed, open_ports, process, reached, wanted, without, wrong

@@ -1,7 +1,5 @@
 """A busy loop in a pod makes pods come, and its end makes them go, after their window and not before."""
 
-from __future__ import annotations
-
 import csv
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """Nothing is lost and nothing is counted twice, whatever happens to the pods."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 

@@ -1,7 +1,5 @@
 """The role run again: what changes is what was asked for, and a rollout that does not end says why."""
 
-from __future__ import annotations
-
 import base64
 import json
 

@@ -1,7 +1,5 @@
 """The count is saved into a file, and goes on after it where there is none; it never goes back."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Count and figures go on where they were, when Valkey's pod or the whole node is killed."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Others are answered while a crowd holds thousands of connections, idle ones and slow ones."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

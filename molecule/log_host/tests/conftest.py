@@ -1,7 +1,5 @@
 """The machine of the scenario, the stores on it, and something for nginx to pass requests to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

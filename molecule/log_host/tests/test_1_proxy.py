@@ -3,8 +3,6 @@
 Behind nginx is a server that answers with what it got, in the place of the store. Loki's needs no Loki.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 import ssl

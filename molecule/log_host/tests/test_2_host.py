@@ -1,7 +1,5 @@
 """The host: its files, and where programs and secrets go."""
 
-from __future__ import annotations
-
 import hashlib
 import http.server
 import json

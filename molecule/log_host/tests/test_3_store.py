@@ -1,7 +1,5 @@
 """The stores themselves: whose lines they find, how little they may do, and that what they acknowledged stays."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

@@ -1,7 +1,5 @@
 """A certificate that somebody else's CA has signed, instead of the environment's own."""
 
-from __future__ import annotations
-
 import ssl
 from pathlib import Path
 

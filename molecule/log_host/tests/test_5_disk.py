@@ -3,8 +3,6 @@
 Until here the data was on the host's own disk, where it is again when all tests have ended.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """The machine as a container: it is reached by SSH, comes back with its data, and is nobody else's."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Every line arrives once: while the collector is replaced, killed, or without a log host, and from pods that go."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

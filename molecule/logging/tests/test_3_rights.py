@@ -1,7 +1,5 @@
 """What the collector may do, on the node, in the API and on the network; each tried, beside something that it may."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Where the log host is found, and the role removes what it has made."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 

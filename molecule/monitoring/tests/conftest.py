@@ -1,7 +1,5 @@
 """Prometheus, the receiver of its alerts, and what one of them is about."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack
 

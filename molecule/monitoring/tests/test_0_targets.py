@@ -1,7 +1,5 @@
 """Everything gives metrics, and every panel and rule finds its figures."""
 
-from __future__ import annotations
-
 import html
 import json
 import re

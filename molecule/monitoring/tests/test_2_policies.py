@@ -1,7 +1,5 @@
 """Who may talk to whom: docs/architecture.md's table about the monitoring, each cell tried with a new connection."""
 
-from __future__ import annotations
-
 from lib.cluster import Cluster
 from lib.lines import Lines
 from lib.policies import Table, observed, pods, wanted, wrong

@@ -1,7 +1,5 @@
 """What a runbook has to look at can be looked at: its commands, as they are written, on the environment."""
 
-from __future__ import annotations
-
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

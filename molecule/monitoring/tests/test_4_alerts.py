@@ -4,8 +4,6 @@ The cause of one, a week without a backup, cannot be made: tests/contracts/alert
 by their figures.
 """
 
-from __future__ import annotations
-
 import csv
 import time
 from collections.abc import Callable, Iterator

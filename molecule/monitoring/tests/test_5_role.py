@@ -1,7 +1,5 @@
 """Figures outlive pods and agree with what was sent; taking the monitoring away takes nothing else."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

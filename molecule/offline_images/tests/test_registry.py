@@ -1,7 +1,5 @@
 """What was built fills a registry, and an empty cache is filled from there, with no compiler and no package mirror."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
