@@ -76,9 +76,9 @@ class Lines:
         image = self.cluster.python_image()
         pods = []
         for name, program in programs.items():
-            pod = python_pod(name, NAMESPACE, LABELS, image)
+            pod = python_pod(name, NAMESPACE, LABELS, image, program)
             pod["spec"] |= {"restartPolicy": "Never"}
-            pod["spec"]["containers"][0] |= {"name": "writer", "command": ["python3", "-c", program]}
+            pod["spec"]["containers"][0]["name"] = "writer"
             pods.append(pod)
         self.cluster.apply(*pods)
 

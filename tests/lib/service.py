@@ -1,6 +1,9 @@
 """The service in the cluster: its clients and its pods."""
 
 import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lib.cluster import Cluster
 from lib.environment import READY
@@ -74,6 +77,18 @@ def service_pods(cluster: Cluster) -> list[Json]:
     ]
 
 
+@contextmanager
+def busy_loop(cluster: Cluster, pod: str, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Keep a pod of the service busy as long as the block runs, for so many seconds at most."""
+    # `timeout` ends the loop inside the pod, whatever becomes of this process.
+    loop = ["timeout", str(seconds), "sh", "-c", "while :; do :; done"]
+    with subprocess.Popen([*cluster.command, "exec", pod, APP, "--container=service", "--", *loop]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def address(pod: Json) -> str:
     """Return a pod's address."""
     return str(pod["status"]["podIP"])
@@ -103,16 +118,10 @@ def utilization(cluster: Cluster) -> int | None:
     return percent
 
 
-def idle(cluster: Cluster) -> bool:
-    """Return whether the autoscaler knows the pods' load and wants no more of them."""
-    percent = utilization(cluster)
-    return percent is not None and percent < 50
-
-
 def wait_until_idle(cluster: Cluster) -> None:
     """Return when the service answers, with as many pods as it has without load, and the autoscaler wants no more."""
     wait_for("an answer", lambda: answers(READY), 120)
     # Its window would let them stay for a minute, and figures from before would bring them back.
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
-    wait_for("the load to be over", lambda: idle(cluster), 120)
+    wait_for("the load to be over", lambda: (percent := utilization(cluster)) is not None and percent < 50, 120)
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
