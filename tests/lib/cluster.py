@@ -1,7 +1,6 @@
 """A running environment's cluster."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,14 +43,8 @@ class Cluster:
     def apply(self, *objects: Json, manager: str = "tests") -> None:
         """Apply objects on the server, as the fields of ``manager``."""
         listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        command = [*self.command, "apply", "--server-side", f"--field-manager={manager}", "--filename=-"]
-        done = subprocess.run(command, input=listing, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-
-    def create_raw(self, path: str, body: Json) -> subprocess.CompletedProcess[str]:
-        """Post an object to a path of the API and return how that ended."""
-        command = [*self.command, "create", f"--raw={path}", "--filename=-"]
-        return subprocess.run(command, input=json.dumps(body), capture_output=True, text=True, check=False)
+        command = ["apply", "--server-side", f"--field-manager={manager}", "--filename=-"]
+        run(*self.command, *command, stdin=listing)
 
     def node_exec(self, *command: str) -> str:
         """Run a command on the node."""

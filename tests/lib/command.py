@@ -15,9 +15,11 @@ from typing import Self
 from lib.paths import ROOT
 
 
-def run(*command: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, stdin: str | None = None, timeout: float = 300, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run a command and return what it printed; raise with its output when it fails and ``check`` is set."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    done = subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done

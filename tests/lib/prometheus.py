@@ -29,6 +29,10 @@ class Prometheus:
         assert len(values) <= 1, values
         return values[0] if values else 0.0
 
+    def oldest(self) -> float:
+        """Return the time of the oldest figure of the last hour, in seconds since 1970."""
+        return self.value("min_over_time(timestamp(up{job='prometheus'})[1h:15s])")
+
     def firing(self, *matchers: str) -> set[str]:
         """Return the names of the alerts that fire, of those whose labels match."""
         selected = ",".join(('alertstate="firing"', *matchers))

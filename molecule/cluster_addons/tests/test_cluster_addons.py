@@ -19,15 +19,6 @@ def test_metrics_api_has_figures_of_nodes_and_pods(cluster: Cluster) -> None:
     assert cluster.kubectl("top", "pods", SYSTEM, "--no-headers").strip()
 
 
-def test_metrics_server_runs_without_privileges(cluster: Cluster) -> None:
-    (container,) = cluster.get("deployment", "metrics-server", SYSTEM)["spec"]["template"]["spec"]["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
 def test_policy_denies_one_port_and_acts_anew_when_it_changes(cluster: Cluster) -> None:
     assert open_ports(cluster) == ["8001"]
     with without(cluster, "one-port-of-two", PROBE):

@@ -54,7 +54,7 @@ def oldest_figure(cluster: Cluster) -> float | None:
     if not cluster.get("statefulsets", MONITORING)["items"]:
         return None
     cluster.kubectl("rollout", "status", "statefulset/prometheus", MONITORING, "--timeout=120s", timeout=130)
-    return Prometheus(cluster).value("min_over_time(timestamp(up{job='prometheus'})[1h:15s])")
+    return Prometheus(cluster).oldest()
 
 
 @pytest.mark.parametrize(
