@@ -25,6 +25,11 @@ def run(
     return done
 
 
+def status_of(text: str) -> dict[str, str]:
+    """Return the fields of a process from the text of its ``/proc/PID/status``."""
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
 @dataclass(frozen=True)
 class Run:
     """What a command printed, its status and its duration in seconds."""

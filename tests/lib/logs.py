@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 import urllib3
 
-from lib.command import Run, execute
+from lib.command import Run, execute, status_of
 from lib.docker import docker
 from lib.paths import ROOT
 from lib.wait import wait_for
@@ -41,11 +41,10 @@ def selector(labels: Labels) -> str:
     return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
 
 
+# Source: https://protobuf.dev/programming-guides/encoding/, and of OTLP's messages common/v1/common.proto and
+# logs/v1/logs.proto of https://github.com/open-telemetry/opentelemetry-proto.
 def otlp_field(number: int, content: bytes) -> bytes:
-    """Return a field of a protobuf message that has a length: a string, or a message.
-
-    Source: https://protobuf.dev/programming-guides/encoding/.
-    """
+    """Return a field of a protobuf message that has a length: a string, or a message."""
     size, written = len(content), bytearray([number << 3 | 2])
     while size > 0x7F:
         written.append(size & 0x7F | 0x80)
@@ -54,10 +53,7 @@ def otlp_field(number: int, content: bytes) -> bytes:
 
 
 def otlp_attributes(number: int, values: Labels) -> bytes:
-    """Return attributes as a repeated field of OTLP's messages.
-
-    Source: https://github.com/open-telemetry/opentelemetry-proto, common/v1/common.proto.
-    """
+    """Return attributes as a repeated field of OTLP's messages."""
     pairs = (
         otlp_field(1, key.encode()) + otlp_field(2, otlp_field(1, value.encode())) for key, value in values.items()
     )
@@ -65,10 +61,7 @@ def otlp_attributes(number: int, values: Labels) -> bytes:
 
 
 def otlp_record(nanoseconds: int, line: str, fields: Labels) -> bytes:
-    """Return a LogRecord, as a field of ScopeLogs.
-
-    Source: https://github.com/open-telemetry/opentelemetry-proto, logs/v1/logs.proto.
-    """
+    """Return a LogRecord, as a field of ScopeLogs."""
     # Field 1 has 8 bytes and no length.
     moment = bytes([1 << 3 | 1]) + nanoseconds.to_bytes(8, "little")
     return otlp_field(2, moment + otlp_field(5, otlp_field(1, line.encode())) + otlp_attributes(6, fields))
@@ -221,7 +214,6 @@ class LogHost:
 
     @property
     def data(self) -> str:
-        """The folder of the store's data."""
         return f"/var/lib/log-store/{self.store}"
 
     def run(self, *command: str, check: bool = True) -> str:
@@ -256,8 +248,7 @@ class LogHost:
     def rights(self, unit: str) -> tuple[bool, int, str]:
         """Return of a unit's process whether it is root, its capabilities, and whether it may get no more."""
         pid = self.run("systemctl", "show", "--property=MainPID", "--value", unit)
-        status = [line.split(":\t", 1) for line in self.run("cat", f"/proc/{pid}/status").splitlines() if ":\t" in line]
-        fields = dict(status)
+        fields = status_of(self.run("cat", f"/proc/{pid}/status"))
         return int(fields["Uid"].split()[0]) == 0, int(fields["CapEff"], 16), fields["NoNewPrivs"]
 
     def is_ready(self) -> bool:

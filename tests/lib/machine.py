@@ -174,13 +174,9 @@ class Machine:
         settings = {"ANSIBLE_NOCOLOR": "1", **(environment or {})}
         return execute(*self.command(*command, environment=settings), timeout=timeout)
 
-    def ask(self) -> Run:
-        """Send a request that counts from the machine itself."""
-        return self.run("python3", "-c", ASK)
-
     def count(self) -> int:
-        """Return the number of such a request."""
-        return int(json.loads(self.ask().output)["count"])
+        """Send a request that counts from the machine itself, and return its number."""
+        return int(json.loads(self.run("python3", "-c", ASK).output)["count"])
 
     def copy_out(self, source: str, target: Path) -> None:
         """Put a copy of one of its folders in the place of a folder, as files of whoever calls; without one, nothing.

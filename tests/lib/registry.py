@@ -27,14 +27,7 @@ auth:
 
 @dataclass(frozen=True)
 class Login:
-    """How to get into a registry.
-
-    Attributes:
-        address: host and port.
-        user: who may read and write.
-        password: the user's.
-        ca: file with the CA of its certificate.
-    """
+    """How to get into a registry at a host and port: a user who may write, and the CA of its certificate, a file."""
 
     address: str
     user: str

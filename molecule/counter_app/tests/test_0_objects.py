@@ -5,6 +5,7 @@ import urllib.error
 
 import pytest
 from lib.cluster import Cluster
+from lib.command import status_of
 from lib.environment import URL
 from lib.interface import PUBLIC_PATHS
 from lib.network import count, fetch
@@ -54,8 +55,7 @@ def test_containers_have_no_rights_that_they_do_not_need(cluster: Cluster) -> No
     for container, pod in containers.items():
         assert pod["spec"]["automountServiceAccountToken"] is False
         target = ["exec", pod["metadata"]["name"], APP, f"--container={container}", "--"]
-        status = cluster.kubectl(*target, "cat", "/proc/1/status")
-        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        fields = status_of(cluster.kubectl(*target, "cat", "/proc/1/status"))
         assert int(fields["Uid"].split()[0]) > 0
         assert int(fields["CapEff"], 16) == 0
         assert fields["NoNewPrivs"] == "1"

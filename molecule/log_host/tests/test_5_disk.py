@@ -9,8 +9,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from lib.command import Run
@@ -29,16 +29,8 @@ def restore(machine: LogHost, archive: Path) -> Run:
     return machine.play("playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
 
 
-@dataclass(frozen=True)
-class Saved:
-    """A backup that was made while lines came in.
-
-    Attributes:
-        archive: its file.
-        labels: of lines that were there before.
-        lines: those.
-        lost: what was acknowledged meanwhile and is not found.
-    """
+class Saved(NamedTuple):
+    """A backup: its file, lines that were there before, and what was acknowledged meanwhile and is not found."""
 
     archive: Path
     labels: Labels

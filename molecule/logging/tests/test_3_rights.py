@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lib.cluster import Cluster
+from lib.command import status_of
 from lib.lines import LABELS, LOGGING, NAMESPACE, Lines
 from lib.policies import pods, process, reached
 from lib.service import MONITORING, PROMETHEUS, address
@@ -39,12 +40,11 @@ def asking(cluster: Cluster, lines: Lines) -> Iterator[dict[str, Json]]:
 
 
 def test_process_has_no_capability_and_gets_none(lines: Lines) -> None:
-    text = lines.cluster.node_exec("cat", f"/proc/{lines.process()}/status")
-    status = {name: value.split() for name, _, value in (line.partition(":") for line in text.splitlines())}
+    status = status_of(lines.cluster.node_exec("cat", f"/proc/{lines.process()}/status"))
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-        assert int(status[kind][0], 16) == 0, kind
-    assert status["NoNewPrivs"] == ["1"]
-    assert status["Seccomp"] == ["2"]
+        assert int(status[kind], 16) == 0, kind
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
 
 
 def test_files_of_the_node_are_those_that_it_needs(lines: Lines) -> None:
