@@ -33,7 +33,6 @@ class Aws:
         }
 
     def client(self, service: str) -> Any:
-        """Return a client of a service."""
         import boto3
 
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}

@@ -196,7 +196,6 @@ def certificate_of_a_client_ends_soon(cluster: Cluster) -> Iterator[None]:
 
 @contextmanager
 def kubelet_is_away(cluster: Cluster) -> Iterator[None]:
-    """Stop kubelet on the node."""
     cluster.node_exec("systemctl", "stop", "kubelet")
     try:
         yield

@@ -48,7 +48,6 @@ class Lines:
 
     @property
     def address(self) -> str:
-        """Where the log host is."""
         return docker("inspect", self.host, "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
 
     def query(self, query: str) -> list[dict[str, str]]:
@@ -123,7 +122,6 @@ class Lines:
         self.ready()
 
     def process(self) -> int:
-        """Return the process of the collector on the node."""
         return int(self.cluster.node_exec("pgrep", "--exact", "collector"))
 
     def metrics(self) -> dict[str, float]:

@@ -84,7 +84,6 @@ class Logs:
     store: str = "victorialogs"
 
     def password(self, user: str) -> str:
-        """Return the password of a user."""
         return (self.secrets / f"{user}-password").read_text()
 
     def request(
@@ -252,14 +251,12 @@ class LogHost:
         return int(fields["Uid"].split()[0]) == 0, int(fields["CapEff"], 16), fields["NoNewPrivs"]
 
     def is_ready(self) -> bool:
-        """Return whether the store answers a client."""
         try:
             return self.logs.request("GET", "/ready", "reader")[0] == 200
         except OSError:
             return False
 
     def wait_ready(self) -> None:
-        """Return when the store answers a client."""
         wait_for(f"the log store on {self.name}", self.is_ready, 90)
 
 

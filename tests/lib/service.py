@@ -90,12 +90,10 @@ def busy_loop(cluster: Cluster, pod: str, seconds: int) -> Iterator[subprocess.P
 
 
 def address(pod: Json) -> str:
-    """Return a pod's address."""
     return str(pod["status"]["podIP"])
 
 
 def name(pod: Json) -> str:
-    """Return a pod's name."""
     return str(pod["metadata"]["name"])
 
 

@@ -11,7 +11,6 @@ pytestmark = pytest.mark.soak
 
 @pytest.fixture
 def bare() -> Iterator[Machine]:
-    """A machine of Debian 13."""
     make_image("trixie")
     machine = Machine("counter-test-trixie", "tests/site")
     machine.start("trixie", [])

@@ -41,11 +41,9 @@ class Policies:
         return wrong(table, observed(self.cluster, self.asking, self.targets))
 
     def wait_for_fault(self, fault: str) -> None:
-        """Return when a fault is found."""
         wait_for(f"the fault: {fault}", lambda: fault in self.faults(), 60)
 
     def wait_until_sound(self) -> None:
-        """Return when nothing is wrong any more."""
         wait_until_none("faults", self.faults, 60)
 
 

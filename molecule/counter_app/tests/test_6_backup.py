@@ -26,7 +26,6 @@ def empty_the_store(cluster: Cluster) -> None:
 
 
 def run(name: str, file: Path) -> Run:
-    """Run the playbook for a backup or a restore with a file."""
     return playbook("-e", f"counter_app_backup={file}", name=name)
 
 

@@ -23,7 +23,6 @@ def delete_valkey_by_force(cluster: Cluster) -> None:
 
 
 def delete_valkey_five_times(cluster: Cluster) -> None:
-    """Delete Valkey's pod by force, five times in a row."""
     for _ in range(5):
         delete_valkey_by_force(cluster)
         wait_for("an answer", lambda: answers(READY), 120)
@@ -37,12 +36,10 @@ def kill_valkey(cluster: Cluster) -> None:
 
 
 def restart_node(cluster: Cluster) -> None:
-    """Restart the container that the node is, and give it no time to end."""
     docker("restart", "--time=0", cluster.node)
 
 
 def delete_valkey_and_restart_node(cluster: Cluster) -> None:
-    """Delete Valkey's pod by force; when the service answers again, restart the node."""
     delete_valkey_by_force(cluster)
     wait_for("an answer", lambda: answers(READY), 120)
     time.sleep(3)

@@ -28,7 +28,6 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_for
 
 @pytest.fixture(scope="session")
 def machine() -> LogHost:
-    """The machine that the role ran on."""
     return LogHost()
 
 

@@ -74,7 +74,6 @@ ACCESS: dict[tuple[str | None, str | None], dict[str, int]] = {
 
 
 def paths(machine: LogHost, what: str) -> list[str]:
-    """Return the paths of a column of the table."""
     return {
         "push": list(PUSHING[machine.store]),
         "query": QUERYING[machine.store],

@@ -65,17 +65,14 @@ def test_value_that_the_store_alone_can_judge_is_refused_and_what_runs_goes_on(s
 
 
 def stop(machine: LogHost) -> None:
-    """Stop the store by SIGTERM and start it again."""
     machine.run("systemctl", "restart", "log-store")
 
 
 def restart_host(machine: LogHost) -> None:
-    """Restart the machine."""
     docker("restart", machine.name)
 
 
 def other_version(machine: LogHost) -> None:
-    """Run another version, and then the one before."""
     runs = machine.run("readlink", "/opt/log-store/current")
     machine.run("cp", "--archive", f"/opt/log-store/{runs}", "/opt/log-store/another")
     for version in ("another", runs):

@@ -20,12 +20,10 @@ from lib.wait import wait_for
 
 
 def back_up(machine: LogHost, archive: Path) -> Run:
-    """Back the machine's store up into an archive."""
     return machine.play("playbooks/logs_backup.yml", "-e", f"log_host_backup={archive}")
 
 
 def restore(machine: LogHost, archive: Path) -> Run:
-    """Restore the machine's store from an archive."""
     return machine.play("playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
 
 

@@ -23,7 +23,6 @@ SECRETS = STATE / "logs"
 
 
 def playbook(*arguments: str, name: str = "converge") -> Run:
-    """Run a playbook of the scenario."""
     # Each play logs in anew: a connection that was kept would not look at the host's key.
     anew = {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"}
     with turn():
@@ -43,7 +42,6 @@ def endpoint() -> Json:
 
 
 def running(name: str = NAME) -> bool:
-    """Return whether systemd has started everything."""
     return docker("exec", name, "systemctl", "is-system-running", check=False) == "running"
 
 

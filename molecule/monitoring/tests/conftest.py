@@ -12,13 +12,11 @@ from lib.webhook import Webhook, webhook
 
 @pytest.fixture(scope="session")
 def prometheus(cluster: Cluster) -> Prometheus:
-    """The running Prometheus."""
     return Prometheus(cluster)
 
 
 @pytest.fixture(scope="session")
 def hook(cluster: Cluster) -> Iterator[Webhook]:
-    """The receiver of alerts."""
     with webhook(cluster) as receiver:
         yield receiver
 

@@ -31,7 +31,6 @@ def workloads(cluster: Cluster) -> dict[tuple[str, str], Json]:
 
 
 def table_of(cluster: Cluster) -> Table:
-    """Return the table as it is."""
     there = wait_for("the collector", lambda: workloads(cluster), 60)
     asking = {who: there[OTHERS[who][0] if who in OTHERS else MONITORING, who] for who in TABLE}
     service, log_host, node = address(service_pods(cluster)[0]), Lines(cluster).address, cluster.address

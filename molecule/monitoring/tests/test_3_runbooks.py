@@ -25,7 +25,6 @@ def failure(page: Path) -> str:
 
 
 def failures() -> list[str]:
-    """Return what is wrong with each page."""
     with ThreadPoolExecutor(4) as pool:
         return [found for found in pool.map(failure, PAGES) if found]
 

@@ -94,7 +94,6 @@ class Made:
 
 @pytest.fixture
 def made(cluster: Cluster, prometheus: Prometheus) -> Made:
-    """Causes that a test makes."""
     return Made(cluster, prometheus)
 
 

@@ -26,7 +26,6 @@ def objects(cluster: Cluster) -> dict[str, Json]:
 
 
 def of_the_monitoring(name: str) -> bool:
-    """Return whether an object's name says that it is the monitoring's."""
     return " monitoring" in name
 
 
