@@ -13,7 +13,9 @@ from typing import ClassVar, Self
 from urllib.parse import urlencode
 
 import pytest
-import urllib3
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util import make_headers
 
 from lib.command import Run, execute, status_of
 from lib.docker import docker
@@ -102,28 +104,25 @@ class Logs:
         """
         if not self.address:
             raise ConnectionError(f"{self.name} has no address: it does not run")
-        pool = urllib3.HTTPSConnectionPool(
+        # A pool would write the path anew.
+        connection = HTTPSConnection(
             self.address,
-            port=443,
             ca_certs=str(self.secrets / "ca.crt"),
             server_hostname=self.name,
             assert_hostname=self.name,
             timeout=10,
-            retries=False,
         )
         sent = dict(headers or {})
         if user is not None:
-            sent |= urllib3.make_headers(basic_auth=f"{user}:{password or self.password(user)}")
+            sent |= make_headers(basic_auth=f"{user}:{password or self.password(user)}")
         try:
-            # The pool would write the path anew; its connection does not.
-            connection = pool._get_conn()
             connection.request(method, path, body=body, headers=sent)
             answer = connection.getresponse()
             return answer.status, answer.data.decode(errors="replace")
-        except urllib3.exceptions.HTTPError as error:
+        except HTTPError as error:
             raise ConnectionError(f"{method} {path} on {self.name}") from error
         finally:
-            pool.close()
+            connection.close()
 
     def push(
         self,
