@@ -83,15 +83,6 @@ def test_backup_or_restore_without_a_file_is_refused(machine: LogHost) -> None:
         machine.play(playbook).failed("as in -e log_host_backup=", changed=0, host=machine.name)
 
 
-def release(folder: Path, version: str) -> tuple[Path, str]:
-    """Make an archive as upstream's, of a program that knows its version and no more; return it and its checksum."""
-    archive = folder / version / "loki-linux-amd64.zip"
-    archive.parent.mkdir()
-    with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("loki-linux-amd64", f"#!/bin/sh\necho 'loki, version {version} (branch: none)'\n")
-    return archive, f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
-
-
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[str]:
     """A server with what is in the test's folder: its URL."""
@@ -108,11 +99,15 @@ def test_lokis_program_is_installed_below_its_release(machine: LogHost, mirror: 
         source = {"log_host_loki_archive": archive, "log_host_loki_archive_checksum": checksum}
         return machine.role("-e", json.dumps({"log_host_store": "loki", **source}), parts=["host", "loki"])
 
-    file, checksum = release(tmp_path, "0.1.0")
+    # As upstream's, with a program that knows its version and no more.
+    archive = tmp_path / "loki-linux-amd64.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("loki-linux-amd64", "#!/bin/sh\necho 'loki, version 0.1.0 (branch: none)'\n")
+    checksum = f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
     folder = f"/opt/log-store/loki-0.1.0-{checksum[7:19]}"
     machine.run("rm", "--recursive", "--force", folder)
-    install(str(file), f"sha256:{'0' * 64}").failed("did not match")
+    install(str(archive), f"sha256:{'0' * 64}").failed("did not match")
     assert machine.run("find", "/opt", "-path", "*/loki-0.1.0*") == ""
-    install(f"{mirror}/0.1.0/loki-linux-amd64.zip", checksum).ok()
+    install(f"{mirror}/{archive.name}", checksum).ok()
     assert machine.run(f"{folder}/log-store", "-version").startswith("loki, version 0.1.0")
     machine.run("rm", "--recursive", folder, "/etc/log-store/loki.yml")

@@ -4,7 +4,6 @@ import json
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from lib.aws import REGION, aws
@@ -153,10 +152,10 @@ SECRET = "the-secret-of-the-buckets-key"  # noqa: S105 # what is looked for in t
 
 
 @needs_loki
-def test_lines_come_back_from_the_bucket_alone(machine: LogHost, tmp_path: Path) -> None:
+def test_lines_come_back_from_the_bucket_alone(machine: LogHost) -> None:
     machine.store = "loki"
     gateway = docker("inspect", "--format", "{{.NetworkSettings.Gateway}}", machine.name)
-    with aws(tmp_path / "moto.log", gateway) as api:
+    with aws(gateway) as api:
         place = {"LocationConstraint": REGION}
         bucket = api.client("s3")
         bucket.create_bucket(Bucket="chunks", CreateBucketConfiguration=place)
