@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lib.command import run
 from lib.docker import containers, docker
@@ -14,8 +13,8 @@ from lib.types import Json
 class Cluster:
     """One environment's cluster, by its own kubectl and kubeconfig."""
 
-    def __init__(self, environment: str, root: Path = ROOT) -> None:
-        self.state = root / ".state" / environment
+    def __init__(self, environment: str) -> None:
+        self.state = ROOT / ".state" / environment
         self.name = f"counter-{environment}"
         self.command = [str(self.state / "bin" / "kubectl"), f"--kubeconfig={self.state / 'kubeconfig'}"]
 

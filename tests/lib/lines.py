@@ -87,14 +87,14 @@ class Lines:
         waiting = ["wait", *names, f"--namespace={NAMESPACE}", "--for=jsonpath={.status.phase}=Succeeded"]
         self.cluster.kubectl(*waiting, f"--timeout={seconds:.0f}s", timeout=seconds + 10)
 
-    def query_until(self, query: str, count: int, seconds: float = 30) -> list[Json]:
+    def query_until(self, query: str, count: int) -> list[Json]:
         """Return what a query finds when it finds as many lines; whoever wants to see that none is doubled waits."""
 
         def enough() -> list[Json]:
             found = self.query(query)
             return found if len(found) >= count else []
 
-        return wait_for(f"{count} lines by {query}", enough, seconds)
+        return wait_for(f"{count} lines by {query}", enough, 30)
 
     @contextmanager
     def without_log_host(self) -> Iterator[None]:

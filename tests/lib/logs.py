@@ -71,13 +71,9 @@ def otlp_record(nanoseconds: int, line: str, fields: Labels) -> bytes:
 
 @dataclass(frozen=True)
 class Logs:
-    """A log host.
+    """A log host by the name in its certificate, and its log store, victorialogs or loki.
 
-    Attributes:
-        name: the name in its certificate.
-        address: where it is.
-        secrets: the environment's folder with the CA and a password for each user.
-        store: which log store it runs, victorialogs or loki.
+    The folder of secrets is the environment's, with the CA and a password for each user.
     """
 
     name: str
@@ -124,21 +120,13 @@ class Logs:
         finally:
             connection.close()
 
-    def push(
-        self,
-        lines: list[str],
-        labels: Labels,
-        *,
-        age: float = 0,
-        user: str | None = "collector",
-        headers: Headers | None = None,
-    ) -> int:
+    def push(self, lines: list[str], labels: Labels, *, age: float = 0) -> int:
         """Push lines that are ``age`` seconds old, each a nanosecond after the one before; return the status."""
         first = time.time_ns() - round(age * 1e9)
         values = [[str(first + number), line] for number, line in enumerate(lines)]
         body = json.dumps({"streams": [{"stream": labels, "values": values}]}).encode()
-        given = {"Content-Type": "application/json", **(headers or {})}
-        return self.request("POST", "/loki/api/v1/push", user, body=body, headers=given)[0]
+        headers = {"Content-Type": "application/json"}
+        return self.request("POST", "/loki/api/v1/push", "collector", body=body, headers=headers)[0]
 
     def push_otlp(self, lines: list[str], resource: Labels, *, fields: Labels | None = None) -> int:
         """Push lines by OTLP, with attributes of their resource and of each line; return the status."""
@@ -154,14 +142,10 @@ class Logs:
         assert status == 200, f"{status} {body}"
         return [json.loads(line) for line in body.splitlines()]
 
-    def records(self, selector: str, *, hours: float = 1) -> list[dict[str, str]]:
-        """Return the fields of all lines of the last hours that a selector finds in VictoriaLogs, the oldest first."""
-        return self.query(f"{selector} | sort by (_time)", hours=hours)
-
     def lines(self, selector: str, *, hours: float = 1) -> list[str]:
         """Return all lines of the last hours that a selector finds, the oldest first."""
         if self.store == "victorialogs":
-            return [record["_msg"] for record in self.records(selector, hours=hours)]
+            return [record["_msg"] for record in self.query(f"{selector} | sort by (_time)", hours=hours)]
         query = {
             "query": selector,
             "start": str(time.time_ns() - round(hours * 3600e9)),
@@ -189,12 +173,7 @@ class Logs:
 
 
 class LogHost:
-    """The machine of the scenario, and what the role makes of it.
-
-    Attributes:
-        name: the machine's name.
-        store: the log store that it runs.
-    """
+    """The machine of the scenario, and what the role makes of it."""
 
     suite = os.environ.get("MACHINE_SUITE", "bookworm")
     name = f"counter-logs-{suite}"

@@ -93,9 +93,7 @@ def copy_project(target: Path) -> None:
 class Machine:
     """A bare machine with a copy of the project below ``PROJECT``.
 
-    Attributes:
-        name: of the container.
-        owner: value of the label that says whose it is: a machine of that name with another label is never touched.
+    A label of the container says whose it is: one of that name with another owner is never touched.
     """
 
     name: str
@@ -115,16 +113,11 @@ class Machine:
             )
 
     def start(self, suite: str, mounts: list[Path], *, cache: Path | None = CACHE, network: bool = True) -> None:
-        """Start it and return when systemd has started everything.
+        """Start it with a Debian release and return when systemd has started everything.
 
-        Args:
-            suite: the Debian release.
-            mounts: what of this machine it sees at the same path, read-only.
-            cache: the cache that it shares; without one, it has one of its own that is empty.
-            network: whether it has one.
+        It sees the mounts of this machine at the same paths, read-only. Without a cache to share it has an empty one.
 
-        Raises:
-            MachineError: if the name is somebody else's, or systemd does not come up within a minute.
+        Raises :class:`MachineError` if the name is somebody else's, or systemd does not come up within a minute.
         """
         self.refuse_strangers()
         self.remove()

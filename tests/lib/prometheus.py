@@ -39,11 +39,7 @@ class Prometheus:
         return {labels["alertname"] for labels, _ in self.query(f"ALERTS{{{selected}}}")}
 
     def fired(self, since: float) -> dict[str, list[float]]:
-        """Return the moments at which each alert fired, in seconds since 1970, ``STEP`` apart.
-
-        Args:
-            since: from when on, in seconds since 1970.
-        """
+        """Return the moments, ``STEP`` apart, at which each alert has fired since one; in seconds since 1970."""
         expr = 'count by (alertname) (ALERTS{alertstate="firing"})'
         found = self._ask("query_range", query=expr, start=str(since), end=str(time.time()), step=str(STEP))
         return {series["metric"]["alertname"]: [moment for moment, _ in series["values"]] for series in found}

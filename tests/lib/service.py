@@ -55,10 +55,9 @@ def python_pod(name: str, namespace: str, labels: dict[str, str], image: str, pr
     }
 
 
-def as_somebody(cluster: Cluster, who: str, program: str, timeout: float = 120) -> str:
+def as_somebody(cluster: Cluster, who: str, program: str) -> str:
     """Run a Python program in the pod of somebody in ``OTHERS`` and return what it prints."""
-    command = ["exec", who, f"--namespace={OTHERS[who][0]}", "--", "python3", "-c", program]
-    return cluster.kubectl(*command, timeout=timeout)
+    return cluster.kubectl("exec", who, f"--namespace={OTHERS[who][0]}", "--", "python3", "-c", program)
 
 
 def service_pods(cluster: Cluster) -> list[Json]:

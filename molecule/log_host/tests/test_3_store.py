@@ -40,7 +40,7 @@ def test_lines_come_by_otlp_with_their_streams_and_fields(store: LogHost) -> Non
     chosen = f'{{namespace="counter",app="{app}",container="proxy"}}'
     store.logs.wait_lines(chosen, ["GET /"])
     if store.store == "victorialogs":
-        (record,) = store.logs.records(chosen)
+        (record,) = store.logs.query(chosen)
         # Fields of which there are many values make no streams.
         assert record["_stream"] == f'{{app="{app}",container="proxy",level="info",namespace="counter"}}'
         assert (record["pod"], record["node"], record["status"]) == ("counter-1", "node-1", "200")
