@@ -35,15 +35,11 @@ def kill_valkey(cluster: Cluster) -> None:
     delete_valkey_by_force(cluster)
 
 
-def restart_node(cluster: Cluster) -> None:
-    docker("restart", "--time=0", cluster.node)
-
-
 def delete_valkey_and_restart_node(cluster: Cluster) -> None:
     delete_valkey_by_force(cluster)
     wait_for("an answer", lambda: answers(READY), 120)
     time.sleep(3)
-    restart_node(cluster)
+    docker("restart", "--time=0", cluster.node)
 
 
 def oldest_figure(cluster: Cluster) -> float | None:
