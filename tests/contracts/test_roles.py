@@ -201,7 +201,9 @@ def test_readme_names_the_facts() -> None:
 
 def test_every_role_has_a_scenario_with_tests() -> None:
     scenarios = [ROOT / "molecule" / role.name for role in ROLES]
-    assert [path for path in scenarios if not (path / "converge.yml").is_file()] == []
+    given = {path: load(path / "molecule.yml").get("provisioner", {}).get("playbooks", {}) for path in scenarios}
+    playbooks = [path / named for path in scenarios for named in {"converge": "converge.yml", **given[path]}.values()]
+    assert [playbook for playbook in playbooks if not playbook.is_file()] == []
     tests = {path: "".join(file.read_text() for file in (path / "tests").glob("test_*.py")) for path in scenarios}
     assert [path for path, text in tests.items() if "def test_" not in text] == []
 

@@ -17,9 +17,9 @@ LOCAL_STATE = 'terraform {\n  backend "local" {}\n}\n'
 
 
 @pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+def api() -> Iterator[Aws]:
     """An AWS API on this machine, empty but for what Amazon itself puts there."""
-    with aws(tmp_path_factory.mktemp("aws") / "moto.log") as running:
+    with aws() as running:
         yield running
 
 

@@ -41,17 +41,11 @@ scenario = $(call marked,) molecule test --scenario-name $(1)
 packages:
 	$(call job,ansible-playbook playbooks/engine.yml && $(install_packages))
 
-$(ROLES):
+$(ROLES) container_engine:
 	$(call job,$(call scenario,$@))
 
-log_host:
-	$(call job,MACHINE_SUITE=trixie $(call scenario,$@))
-
-container_engine:
-	$(call job,$(call scenario,$@))
-
-container_engine_trixie:
-	$(call job,MACHINE_SUITE=trixie $(call scenario,container_engine))
+log_host container_engine_trixie:
+	$(call job,MACHINE_SUITE=trixie $(call scenario,$(@:_trixie=)))
 
 app:
 	$(call job,$(call marked,soak) $(call app,--no-cov))

@@ -3,8 +3,6 @@
 ``python -m lib.environment`` succeeds where its service is ready.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import sys

@@ -33,17 +33,14 @@ def test_every_system_pod_runs(cluster: Cluster) -> None:
 
 
 def test_node_says_whose_it_is(cluster: Cluster) -> None:
-    (mount,) = [
-        mount
-        for mount in json.loads(docker("inspect", cluster.node))[0]["Mounts"]
-        if mount["Destination"] == "/etc/counter-platform"
-    ]
+    mounts = json.loads(docker("inspect", "--format={{json .Mounts}}", cluster.node))
+    (mount,) = [mount for mount in mounts if mount["Destination"] == "/etc/counter-platform"]
     assert mount["Source"] == f"/var/lib/counter-platform/{environment.NAME}/record"
     assert not mount["RW"]
 
 
 def test_network_is_the_clusters_own(cluster: Cluster) -> None:
-    networks = json.loads(docker("inspect", cluster.node))[0]["NetworkSettings"]["Networks"]
+    networks = json.loads(docker("inspect", "--format={{json .NetworkSettings.Networks}}", cluster.node))
     assert list(networks) == [cluster.name]
 
 
@@ -61,9 +58,7 @@ def test_kubelet_is_patched_only_where_the_machine_needs_it(cluster: Cluster) ->
 
 
 def test_engines_dns_is_served_on_an_address_that_pods_can_reach(cluster: Cluster) -> None:
-    servers = [
-        line.split()[1] for line in cluster.node_exec("cat", "/etc/resolv.conf").splitlines() if "nameserver" in line
-    ]
+    servers = cluster.node_exec("sed", "--quiet", "s/^nameserver //p", "/etc/resolv.conf").split()
     assert servers
     assert not [server for server in servers if server.startswith("127.")]
     assert cluster.node_exec("getent", "hosts", cluster.node)

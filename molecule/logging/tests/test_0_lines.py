@@ -1,7 +1,5 @@
 """What becomes of a line: fields, level and stream, whatever a container writes."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
