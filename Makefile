@@ -154,4 +154,8 @@ lint-code:
 	(cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app MYPY_CACHE_DIR=$(MYPY_CACHE_DIR)/app \
 	  uv run --quiet --frozen --group lint --group test mypy)
 	yamllint --strict .
+	for kind in module filter lookup callback test; do
+	  ansible-doc --type $$kind $$(ls collections/ansible_collections/counter/platform/plugins/$${kind/module/modules} \
+	    | sed -n '/^__/d; s/\(.*\)\.py$$/counter.platform.\1/p') >/dev/null
+	done
 	shellcheck $$(grep -rlIE --exclude-dir={.venv,.state,.git} '^#!/bin/(ba)?sh' .)

@@ -332,12 +332,23 @@ def check_proxy(objects: list[Object]) -> None:
     rules = [line for line in lines if re.match(r"(http|tcp)-(request|response)|use-service|filter|use_backend", line)]
     paths = f"{{ path {' '.join(PUBLIC_PATHS)} }}"
     not_found = 'content-type application/json string \'{"title": "Not found"}\''
+    not_the_services = "!{ res.hdr(X-Request-ID) -m found }"
+    given = "req.fhdr(X-Request-ID)"
     assert rules == [
+        f"http-request set-var(txn.id) {given} if {{ {given} -m reg ^[A-Za-z0-9._-]{{1,64}}$ }}",
+        *(
+            f"http-response return status {status} default-errorfiles if {{ status {status} }} {not_the_services}"
+            for status in (400, 408, 500, 502, 503, 504)
+        ),
+        "http-request return status 400 default-errorfiles if !host_is_one !{ req.ver 1.0 }",
+        "http-request return status 400 default-errorfiles if { req.fhdr_cnt(host) gt 0 } !host_is_valid",
+        "http-request set-path / unless { path -m found }",
         f"http-request return status 404 {not_found} unless {paths}",
         "http-request return status 404 unless { path /readyz }",
         "http-request use-service prometheus-exporter if { path /metrics }",
         "http-request return status 404",
     ], "nothing but what is allowed reaches the service, and nothing else happens to a request"
+    assert "option disable-h2-upgrade" in lines, "HTTP/2 would be counted and get no answer"
     assert [line for line in lines if line.startswith("retry-on")] == ["retry-on conn-failure"]
     assert seconds(lines, "timeout connect") <= 1
     assert "retries 1" in lines, "each try takes as long again"
@@ -347,7 +358,7 @@ def check_proxy(objects: list[Object]) -> None:
     assert everybody == clients + sum(others)
     (buffer,) = [int(line.split()[1]) for line in lines if line.startswith("tune.bufsize ")]
     # tests/test_proxy.py of the service measures it.
-    worst = 16 * 2**20 + everybody * (2 * buffer + 4096)
+    worst = 16 * 2**20 + everybody * (2 * buffer + 5 * 1024)
     assert worst <= 2**20 * int(proxy["resources"]["limits"]["memory"].removesuffix("Mi"))
     assert seconds(lines, "timeout queue") <= 2
     assert seconds(lines, "timeout server") >= 2, "a service that is well may need a second on a busy node"

@@ -177,6 +177,13 @@ def test_certificate_is_of_the_environments_ca_and_tls_is_not_old(machine: LogHo
     assert handshake(machine, context) == "TLSv1.3"
     with pytest.raises(ssl.SSLError):
         handshake(machine, ssl.create_default_context())
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert handshake(machine, context) == "TLSv1.2"
+    # What Mozilla's intermediate list has no more.
+    context.set_ciphers("ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA")
+    with pytest.raises(ssl.SSLError):
+        handshake(machine, context)
+    context.set_ciphers("ALL")
     context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError):
         handshake(machine, context)
