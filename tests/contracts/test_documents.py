@@ -10,7 +10,12 @@ from lib.paths import ROOT
 
 TOP = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in {".venv", ".state", ".git"})
 FILES_AT_TOP = {"site.yml", "ansible.cfg", "pyproject.toml", "uv.lock", "bootstrap.txt", "Makefile", "CHANGELOG.md"}
-PLACES = ["*.md", "docs/*.md", "roles/*/README.md", *(f"{top}/**/*.md" for top in ("collections", "iac", "molecule"))]
+PLACES = [
+    "*.md",
+    "docs/**/*.md",
+    "roles/*/README.md",
+    *(f"{top}/**/*.md" for top in ("collections", "iac", "molecule")),
+]
 DOCUMENTS = sorted(path for place in [*PLACES, "app/*.md"] for path in ROOT.glob(place))
 TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
 FAULTS = ROOT / "docs/faults.md"
@@ -52,14 +57,7 @@ def heading_anchors(path: Path) -> set[str]:
 
 
 def test_there_are_documents() -> None:
-    names = {str(path.relative_to(ROOT)) for path in DOCUMENTS}
-    assert names >= {
-        "README.md",
-        "CHANGELOG.md",
-        "docs/architecture.md",
-        "docs/decisions.md",
-        "docs/troubleshooting.md",
-    }
+    assert {ROOT / name for name in ("README.md", "docs/decisions.md", "docs/runbooks/TargetDown.md")} <= set(DOCUMENTS)
 
 
 def test_targets_of_make_exist() -> None:
@@ -97,6 +95,8 @@ def test_variables_exist() -> None:
     known = common_variables() | {"platform_checked"}
     known |= {name for role in ROLES for name in [*facts_documented(role), *options_of(role), role.name]}
     known |= {module.stem for module in MODULES.glob("*.py")}
+    # Metrics may begin like a role.
+    known |= set(re.findall(r"\w+", (ROOT / "roles/monitoring/files/rules/alerts.yml").read_text()))
     prefixes = "|".join(["platform", "image", *(role.name for role in ROLES)])
     variable = re.compile(rf"(?<![\w/.-])(?:{prefixes})_[a-z_]+(?![\w/.-])")
     assert [(path, name) for path, code in CODE for name in variable.findall(code) if name not in known] == []
