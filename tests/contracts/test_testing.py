@@ -34,26 +34,19 @@ def files_of_tests() -> set[str]:
 
 def functions_of(file: str) -> dict[str, tuple[bool, bool]]:
     """Return of each test of a file whether it runs in `make test` and whether in `make soak`."""
-    source = (ROOT / file).read_text()
-    tree = ast.parse(source)
+    body = ast.parse((ROOT / file).read_text()).body
     scenario = re.match(r"molecule/(\w+)/", file)
     # Its job runs all of its tests, whatever the marker.
     soaked = scenario is not None and not re.search(rf"\b{scenario[1]}\b", JOBS.read_text())
-    whole = any(
-        isinstance(node, ast.Assign) and "pytestmark" in ast.unparse(node) and MARKER in ast.unparse(node)
-        for node in tree.body
-    )
-    names = {
-        ast.unparse(node.targets[0]): ast.unparse(node.value) for node in tree.body if isinstance(node, ast.Assign)
-    }
+    names = {ast.unparse(node.targets[0]): ast.unparse(node.value) for node in body if isinstance(node, ast.Assign)}
+    whole = MARKER in names.get("pytestmark", "")
     found = {}
-    for node in tree.body:
+    for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
-            decorators = [names.get(text, text) for text in decorators]
-            marked = whole or any(text.removeprefix("pytest.") == MARKER for text in decorators)
-            some = any(MARKER in text for text in decorators)
-            found[node.name] = (not marked and not soaked, marked or some or soaked)
+            written = map(ast.unparse, node.decorator_list)
+            decorators = [names.get(text, text).removeprefix("pytest.") for text in written]
+            always = whole or soaked or MARKER in decorators
+            found[node.name] = (not always, always or any(MARKER in text for text in decorators))
     return found
 
 
