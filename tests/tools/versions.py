@@ -7,7 +7,6 @@ the end, so a version that the mirrors lack leaves every file as it was. In ``te
 
 from __future__ import annotations
 
-import argparse
 import functools
 import json
 import re
@@ -16,6 +15,7 @@ import sys
 import tomllib
 from datetime import date
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -114,15 +114,18 @@ def selected(go_mod: str) -> dict[str, str]:
     return versions | {module: to for module, to in replacements(go_mod).items() if module in versions}
 
 
-def replaced(text: str, pattern: str, value: str) -> str:
-    """Return a text with a value after what the pattern's only group matches, instead of the value that is there.
+def once(text: str, pattern: str) -> str:
+    """Return what the pattern's only group matches; raise :class:`VersionError` unless the pattern matches once."""
+    found: list[str] = re.findall(pattern, text, re.MULTILINE)
+    if len(found) != 1:
+        raise VersionError(f"{pattern} is there {len(found)} times instead of once")
+    return found[0]
 
-    Raises :class:`VersionError` unless the pattern matches once.
-    """
-    new, count = re.subn(pattern, lambda found: found[1] + value, text, flags=re.MULTILINE)
-    if count != 1:
-        raise VersionError(f"{pattern} is there {count} times instead of once")
-    return new
+
+def replaced(text: str, pattern: str, value: str) -> str:
+    """Return a text with a value after what :func:`once` returns, instead of the value that is there."""
+    before = once(text, pattern)
+    return re.sub(pattern, lambda _: before + value, text, flags=re.MULTILINE)
 
 
 @functools.cache
@@ -140,13 +143,7 @@ def staging_modules(source: Path) -> set[str]:
 def tags_of_kubeadm(source: Path) -> dict[str, str]:
     """Return the tags that the kubeadm of a source of Kubernetes asks for, by the names of the table of images."""
     text = (source / "cmd/kubeadm/app/constants/constants.go").read_text()
-    tags = {}
-    for image, constant in TAGS_OF_KUBEADM.items():
-        found = re.findall(rf'^\s*{constant} = "(\S+)"$', text, re.MULTILINE)
-        if len(found) != 1:
-            raise VersionError(f"{constant} is {len(found)} times in kubeadm's constants.go instead of once")
-        tags[image] = found[0]
-    return tags
+    return {image: once(text, rf'^\s*{constant} = "(\S+)"$') for image, constant in TAGS_OF_KUBEADM.items()}
 
 
 def tagged(text: str, image: str, tag: str) -> str:
@@ -238,16 +235,6 @@ def level(root: Path, changed: Path) -> None:
             select_versions(root, folder)
 
 
-def held(folder: Path) -> set[str]:
-    """Return the modules whose version in a folder is no other program's business."""
-    names = {name for name, (where, _) in PROGRAMS.items() if where == folder}
-    return {
-        COREDNS,
-        *(PROGRAMS[name][1] for name in names),
-        *(module for name in names for module in HELD.get(name, ())),
-    }
-
-
 def raised(root: Path, free: list[Path]) -> dict[Path, list[str]]:
     """Return what `go mod edit` takes to bring each of the free modules to the versions that all of them shall have."""
     texts = {folder: (root / folder / "go.mod").read_text() for folder in FOLDERS}
@@ -260,7 +247,9 @@ def raised(root: Path, free: list[Path]) -> dict[Path, list[str]]:
     wanted |= {module: here[NODE_PROGRAMS][module] for module in OF_THE_API_SERVER}
     edits = {}
     for folder in free:
-        movable = wanted.keys() - held(folder) - replacements(texts[folder]).keys()
+        # Some versions are no other program's business.
+        own = [(module, *HELD.get(name, ())) for name, (where, module) in PROGRAMS.items() if where == folder]
+        movable = wanted.keys() - {COREDNS, *chain(*own)} - replacements(texts[folder]).keys()
         other = {module: version for module, version in here[folder].items() if version != wanted.get(module, version)}
         steps = [f"-require={module}@{wanted[module]}" for module in other if module in movable]
         # Whoever requires an excluded version takes an older one. By a replacement, Go would name the package's files
@@ -463,7 +452,7 @@ def write(root: Path, changes: dict[Path, str]) -> None:
 def outdated(root: Path) -> list[tuple[str, str, str, str]]:
     """Return what is newer on the mirrors: each with the version here, the newest one, and where that is."""
     rows = []
-    newer = "{{with .Update}}{{$.Path}} {{$.Version}} {{.Version}}{{end}}"
+    newer = "{{with .Update}}{{$.Version}} {{.Version}}{{end}}"
     for name, (folder, module) in PROGRAMS.items():
         try:
             told = go(root / folder, "list", "-m", "-u", "-f", newer, module)
@@ -471,9 +460,9 @@ def outdated(root: Path) -> list[tuple[str, str, str, str]]:
             # Some mirrors serve a version and no list of them.
             if not re.search(r"/@v/list: 40[34] ", str(error)):
                 raise
-            told = f"{module} {go(root / folder, 'list', '-m', '-f', '{{.Version}}', module).strip()} unknown"
-        for line in told.splitlines():
-            _, here, newest = line.split()
+            told = f"{go(root / folder, 'list', '-m', '-f', '{{.Version}}', module).strip()} unknown"
+        if told.strip():
+            here, newest = told.split()
             rows.append((name, here, newest, "Go modules"))
     days, newest = yaml.safe_load((root / TABLE).read_text()), packages_day(root)
     rows += [(name, days[day], newest, "Debian") for name, day in PACKAGES.items() if newest > days[day]]
@@ -491,23 +480,18 @@ def outdated(root: Path) -> list[tuple[str, str, str, str]]:
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """Do what the command line says with a project; return the exit status."""
-    parser = argparse.ArgumentParser(prog="versions", description="Versions of the project and of the mirrors")
-    commands = parser.add_subparsers(dest="command", required=True)
-    bumping = commands.add_parser("bump", help="bring one version to another one")
-    bumping.add_argument("what", help="a program, packages, or a Python package; of any other name, a list of these")
-    bumping.add_argument("to", help="the version; of packages a day")
-    commands.add_parser("outdated", help="list what is newer on the mirrors")
-    options = parser.parse_args(arguments)
     try:
-        if options.command == "bump":
-            changes = bump(root, options.what, options.to)
-            write(root, changes)
-            print("\n".join(f"changed {path}" for path in changes) or f"{options.what} is at {options.to} already")
-        else:
-            rows = [("what", "here", "newest", "where"), *outdated(root)]
-            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-            for row in rows:
-                print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        match arguments:
+            case ["bump", what, to]:
+                changes = bump(root, what, to)
+                write(root, changes)
+                print("\n".join(f"changed {path}" for path in changes) or f"{what} is at {to} already")
+            case ["outdated"]:
+                for row in [("what", "here", "newest", "where"), *outdated(root)]:
+                    print("{:<24}  {:<20}  {:<20}  {}".format(*row))
+            case _:
+                print("error: use bump NAME VERSION, or outdated", file=sys.stderr)
+                return 2
     except (VersionError, CommandError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
