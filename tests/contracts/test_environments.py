@@ -53,14 +53,12 @@ def test_environments_differ_in_group_variables_only() -> None:
 
 def test_hosts_on_ec2_are_found_where_they_are_made() -> None:
     """An inventory's plugin cannot read the group variables, so what is in both has to be the same."""
-    found = [path for path in INVENTORIES if (path / ON_EC2).exists()]
-    assert [path.name for path in found] == ["production"]
-    for inventory in found:
-        variables = load(inventory / "group_vars/all" / f"{inventory.name}.yml")
-        plugin = load(inventory / ON_EC2)
-        assert variables["log_instance_kind"] == "aws"
-        assert plugin["regions"] == [variables["log_instance_region"]]
-        assert plugin["filters"]["tag:Environment"] == inventory.name
+    (inventory,) = [path for path in INVENTORIES if (path / ON_EC2).exists()]
+    variables = load(inventory / "group_vars/all" / f"{inventory.name}.yml")
+    plugin = load(inventory / ON_EC2)
+    assert variables["log_instance_kind"] == "aws"
+    assert plugin["regions"] == [variables["log_instance_region"]]
+    assert plugin["filters"]["tag:Environment"] == inventory.name == "production"
 
 
 def test_own_variables_are_known_ones() -> None:

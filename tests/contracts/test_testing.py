@@ -6,6 +6,7 @@ import ast
 import re
 from pathlib import Path
 
+from contracts.project import project_files
 from lib.paths import ROOT
 
 DOCUMENT = ROOT / "docs/testing.md"
@@ -23,13 +24,6 @@ def claims() -> list[tuple[str, list[str], list[str]]]:
 def named_in(cell: str) -> list[str]:
     """Return the files and tests that a cell of the table names."""
     return re.findall(r"`([\w./-]+\.(?:py|tftest\.hcl)(?:::\w+)?)`", cell)
-
-
-def files_of_tests() -> set[str]:
-    """Return every file of tests in the project."""
-    skipped = {".venv", ".state"}
-    found = [path.relative_to(ROOT) for path in ROOT.rglob("test_*.py")]
-    return {str(path) for path in found if not skipped & set(path.parts)}
 
 
 def functions_of(file: str) -> dict[str, tuple[bool, bool]]:
@@ -69,7 +63,7 @@ def test_claims_are_proven_by_the_runs_that_the_document_names() -> None:
 
 def test_every_test_proves_a_claim_in_the_run_that_has_it() -> None:
     listed = {test for _, short, long in claims() for test in [*short, *long]}
-    files = files_of_tests()
+    files = {str(path.relative_to(ROOT)) for path in project_files("test_*.py")}
     assert files - {test.partition("::")[0] for test in listed} == set()
     soaked = {test for _, _, long in claims() for test in long}
     marked = {(file, name) for file in files for name, (_, soak) in functions_of(file).items() if soak}

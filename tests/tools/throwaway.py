@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import FrameType
 
 from lib.machine import PROJECT, Machine, MachineError, engine_answers, make_image
 from lib.machine import REPORTS as MACHINE_REPORTS
@@ -42,11 +41,6 @@ def preflight() -> None:
         raise MachineError(f"{CACHE} is on a disk with {free} GiB free, and {DISK_GIB} are needed: free some")
     if os.geteuid() != 0 and not shutil.which("sudo"):
         raise MachineError("a container engine needs root, and there is no sudo: run as root")
-
-
-def ended(number: int, _frame: FrameType | None) -> None:
-    """Leave by way of ``finally`` when the run is ended from outside."""
-    sys.exit(128 + number)
 
 
 def jobs_of(suite: str) -> list[str]:
@@ -102,7 +96,8 @@ def prove(suite: str, names: list[str]) -> int:
 def main(arguments: list[str]) -> int:
     """Prove; return the exit status."""
     suite, *names = arguments
-    signal.signal(signal.SIGTERM, ended)
+    # What ends the run from outside must not leave the machine there.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     (ROOT / ".state").mkdir(mode=0o700, exist_ok=True)
     with Path(ROOT / ".state" / "test.lock").open("w") as lock:
         try:
