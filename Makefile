@@ -138,7 +138,7 @@ soak: venv ## Prove at length what `test` proves in short (JOBS=...)
 
 docs: venv ## Write the tables of variables in the READMEs anew
 	@for role in roles/*; do aar-doc --output-template .config/aar-doc/readme.j2 "$$role" markdown; done
-	cd tests && python -m tools.terraform_docs --write
+	cd tests && python -m tools.terraform_docs
 
 # Two halves side by side, each with its output in one piece. Both run to their end, and either fails the whole.
 lint: venv ## Style, types and the roles' production profile

@@ -37,13 +37,12 @@ def put(folder: Path, file: str, sound: str, faulty: str) -> None:
 
 
 def test_readme_has_the_inputs_and_outputs_of_the_module() -> None:
-    readme = (MODULE / "README.md").read_text()
-    current = terraform_docs.with_tables(readme, MODULE)
-    assert current == readme, "run in tests: python -m tools.terraform_docs --write"
+    readme = terraform_docs.README.read_text()
+    assert terraform_docs.with_tables(readme) == readme, "run in tests: python -m tools.terraform_docs"
 
 
 def test_every_input_has_a_type_and_every_block_a_description() -> None:
-    inputs, outputs = (terraform_docs.blocks(MODULE, kind) for kind in ("variable", "output"))
+    inputs, outputs = (terraform_docs.blocks(kind) for kind in ("variable", "output"))
     assert len(inputs) >= 10
     assert len(outputs) >= 5
     assert not [name for name, about in inputs.items() if about.get("type", "any") in {"any", "${any}"}]
