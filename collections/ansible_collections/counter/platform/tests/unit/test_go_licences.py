@@ -59,7 +59,7 @@ OWN = "Whoever reads this may use it on Sundays, and on no other day.\n"
 def classifier() -> str:
     """The folder of the compiled classifier, in the cache that all runs share."""
     cache = str(os.environ.get("COUNTER_PLATFORM_CACHE") or default_cache())
-    options = {"rename": {}, "tags": [], "stamps": [], "cache_days": 14, "origin": "", "carried": False}
+    options = {"rename": {}, "tags": [], "stamps": [], "cache_days": 14, "origin": "", "carried": False, "last": False}
     given = {"name": "licences", "source": str(SOURCE), "packages": ["."], "go": str(GO), "cache": cache}
     return str(go_programs.ensure(given | options, check_mode=False)["path"])
 
