@@ -11,9 +11,17 @@ export UV_CACHE_DIR := $(COUNTER_PLATFORM_CACHE)/uv
 export MYPY_CACHE_DIR := $(COUNTER_PLATFORM_CACHE)/mypy
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# Without compiled bytecode every run compiles Ansible and the Kubernetes client anew.
-unexport PYTHONDONTWRITEBYTECODE
+# Of the calling shell's settings the README's "Your own mirrors, proxy and certificates" names those that count. Another
+# locale, another user's ansible.cfg, roles, modules or cluster would make a run of this clone into something else.
+unexport LANGUAGE KUBECONFIG $(filter LC_% PYTHON% ANSIBLE_% K8S_AUTH_%,$(.VARIABLES))
+export LC_ALL := C.UTF-8
+# Named, as Ansible does not look for it in a folder that others can write to.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
+
+# A .venv starts nothing after the clone has been moved, or Python replaced by another release.
+$(shell [[ ! -e .venv/synced ]] || { grep -qF '$(CURDIR)/.venv/bin/python' .venv/bin/ansible-playbook \
+  && .venv/bin/python -c 'import ansible'; } 2>/dev/null || rm -rf .venv)
 
 ifdef BUNDLE
 # Verified and unpacked here, it is in the place of every index, mirror and registry.
@@ -40,10 +48,10 @@ upgrade: venv ## As `up`, and replace the cluster's nodes where that is needed; 
 	@$(PLAYBOOK) site.yml -e kind_cluster_replace=true $(ARGS)
 
 backup: venv ## Write the count into a file that is not there yet (FILE=...)
-	@$(PLAYBOOK) playbooks/backup.yml -e counter_app_backup='$(abspath $(FILE))'
+	@$(PLAYBOOK) playbooks/backup.yml -e counter_app_backup='$(abspath $(FILE))' $(ARGS)
 
 restore: venv ## Raise the count to the one in a file of `backup`; it never goes back (FILE=...)
-	@$(PLAYBOOK) playbooks/restore.yml -e counter_app_backup='$(abspath $(FILE))'
+	@$(PLAYBOOK) playbooks/restore.yml -e counter_app_backup='$(abspath $(FILE))' $(ARGS)
 
 logs: venv ## How to look at the logs, or the lines of a query (QUERY=...)
 	@ANSIBLE_DISPLAY_FAILED_STDERR=true $(PLAYBOOK) playbooks/logs_query.yml $(ARGS) >/dev/null
@@ -114,7 +122,8 @@ licences: venv ## The licence of all that is in the images, against the allowed 
 
 # The longest file first: pytest-xdist gives files out in this order.
 quick: venv ## The contracts and unit tests that need no container engine, no root and no package mirror
-	@pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m 'not soak and not mirrors and not engine' \
+	@unset MAKEFLAGS MFLAGS MAKELEVEL
+	pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder -m 'not soak and not mirrors and not engine' \
 	  tests/contracts/test_values.py tests/contracts collections/ansible_collections/counter/platform/tests/unit
 
 test: venv ## Prove everything in a throwaway machine, beside whatever runs here (JOBS=...); with BUNDLE=... what needs no network
@@ -129,7 +138,7 @@ soak: venv ## Prove at length what `test` proves in short (JOBS=...)
 
 docs: venv ## Write the tables of variables in the READMEs anew
 	@for role in roles/*; do aar-doc --output-template .config/aar-doc/readme.j2 "$$role" markdown; done
-	cd tests && python -m tools.terraform_docs --write
+	cd tests && python -m tools.terraform_docs
 
 # Two halves side by side, each with its output in one piece. Both run to their end, and either fails the whole.
 lint: venv ## Style, types and the roles' production profile
@@ -145,4 +154,8 @@ lint-code:
 	(cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app MYPY_CACHE_DIR=$(MYPY_CACHE_DIR)/app \
 	  uv run --quiet --frozen --group lint --group test mypy)
 	yamllint --strict .
+	for kind in module filter lookup callback test; do
+	  ansible-doc --type $$kind $$(ls collections/ansible_collections/counter/platform/plugins/$${kind/module/modules} \
+	    | sed -n '/^__/d; s/\(.*\)\.py$$/counter.platform.\1/p') >/dev/null
+	done
 	shellcheck $$(grep -rlIE --exclude-dir={.venv,.state,.git} '^#!/bin/(ba)?sh' .)

@@ -12,26 +12,29 @@ from typing import Any
 import pytest
 from counter import __version__
 from counter.metrics import OTHER, ROUTES
+from lib.interface import PUBLIC_PATHS
 from lib.network import free_port
 
-from tests.harness import Service
+from tests.harness import Http, Proxy, Service, needs_proxy
 
-DESCRIPTION: dict[str, Any] = json.loads(resources.files("counter").joinpath("openapi.json").read_text())
+DESCRIBED: dict[str, Any] = json.loads(resources.files("counter").joinpath("openapi.json").read_text())
+# What the proxy passes on, and so what is published.
+DESCRIPTION = {**DESCRIBED, "paths": {path: DESCRIBED["paths"][path] for path in PUBLIC_PATHS}}
 
 
 def _fuzz(
-    service: Service, description: dict[str, Any], examples: int, *checks: str
+    server: Http, folder: Path, description: dict[str, Any], examples: int, *checks: str
 ) -> subprocess.CompletedProcess[str]:
-    path = service.directory / "description.json"
+    path = folder / "description.json"
     path.write_text(json.dumps(description))
     return subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", str(path)),
-            *("--url", f"http://127.0.0.1:{service.port}", "--generation-deterministic", "--no-color"),
+            *("--url", f"http://127.0.0.1:{server.port}", "--generation-deterministic", "--no-color"),
             *("--max-examples", str(examples), "--phases", "coverage,fuzzing"),
             *checks,
         ],
-        cwd=service.directory,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
@@ -45,13 +48,16 @@ def test_the_description_is_served_and_complete(service: Service) -> None:
     assert answer.json == DESCRIPTION
     assert service.request("/openapi.json", "HEAD").body == b""
     assert DESCRIPTION["info"]["version"] == __version__
-    assert set(DESCRIPTION["paths"]) == set(ROUTES) - {OTHER}
-    assert all(set(methods) - {"x-internal"} == {"get", "head"} for methods in DESCRIPTION["paths"].values())
+    assert set(DESCRIBED["paths"]) == set(ROUTES) - {OTHER}
+    assert set(DESCRIBED["paths"]) - set(DESCRIPTION["paths"]) == {"/metrics"}
+    assert all(set(methods) == {"get", "head"} for methods in DESCRIPTION["paths"].values())
 
 
-def test_answers_are_as_described(service: Service) -> None:
+@needs_proxy
+def test_answers_of_the_service_behind_its_proxy_are_as_described(service: Service, tmp_path: Path) -> None:
     before = service.request("/").json["count"]
-    run = _fuzz(service, DESCRIPTION, 10)
+    with Proxy(tmp_path, service) as proxy:
+        run = _fuzz(proxy, tmp_path, DESCRIPTION, 10)
     after = service.request("/").json["count"]
     metrics = service.metrics()
     assert run.returncode == 0, run.stdout
@@ -71,7 +77,7 @@ def test_answers_without_a_store_are_as_described(tmp_path: Path) -> None:
     with Service(tmp_path, **env) as service:
         # Without the check that nothing is answered by 5xx.
         checks = "status_code_conformance,content_type_conformance,response_headers_conformance"
-        run = _fuzz(service, described, 2, "--checks", f"{checks},response_schema_conformance")
+        run = _fuzz(service, tmp_path, described, 2, "--checks", f"{checks},response_schema_conformance")
         assert service.metrics()['counter_requests_total{method="GET",route="/",status="503"}'] > 2
     assert run.returncode == 0, run.stdout
 
@@ -83,7 +89,7 @@ def test_an_untrue_description_is_found(service: Service) -> None:
     parts["schemas"]["Count"]["properties"]["count"] = {"type": "string"}
     parts["schemas"]["Version"]["required"] = ["version", "pod", "build"]
     parts["headers"]["Cache-Control"]["schema"] = {"const": "no-cache"}
-    run = _fuzz(service, described, 1)
+    run = _fuzz(service, service.directory, described, 1)
     assert run.returncode == 1, run.stdout
     for finding in ("is not of type", "is a required", "no-cache"):
         assert finding in run.stdout

@@ -125,7 +125,7 @@ def test_memory_of_requests_that_do_not_end(pair: tuple[Service, Proxy], begun: 
         each = (proxy.memory() - before) / 1000
         # The limit of the container in the pod, which the contract of its manifest adds up in the same way.
         assert before + 5200 * each < 128 * 2**20
-        assert each < 2 * 8192 + 4096
+        assert each < 2 * 8192 + 5 * 1024
 
 
 def test_more_requests_than_the_service_takes(tmp_path: Path) -> None:

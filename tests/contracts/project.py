@@ -41,16 +41,8 @@ def project_files(pattern: str = "*") -> list[Path]:
 
 def task_files() -> list[Path]:
     """Return every file with tasks or plays: of roles, playbooks, scenarios and the site itself."""
-    scenarios = [path for path in (ROOT / "molecule").glob("*/*.yml") if path.name != "molecule.yml"]
-    return sorted(
-        [
-            ROOT / "site.yml",
-            *(ROOT / "playbooks").glob("*.yml"),
-            *(ROOT / "roles").glob("*/tasks/*.yml"),
-            *(ROOT / "roles").glob("*/handlers/*.yml"),
-            *scenarios,
-        ]
-    )
+    patterns = ("site.yml", "playbooks/*.yml", "roles/*/tasks/*.yml", "roles/*/handlers/*.yml", "molecule/*/*.yml")
+    return sorted(path for pattern in patterns for path in ROOT.glob(pattern) if path.name != "molecule.yml")
 
 
 def tasks_in(content: list[Task]) -> Iterator[Task]:
@@ -66,14 +58,12 @@ def tasks_in(content: list[Task]) -> Iterator[Task]:
 
 def spec_of(role: Path) -> dict[str, Any]:
     """Return a role's entry points."""
-    found: dict[str, Any] = load(role / "meta" / "argument_specs.yml")["argument_specs"]
-    return found
+    return dict(load(role / "meta" / "argument_specs.yml")["argument_specs"])
 
 
 def options_of(role: Path) -> dict[str, Any]:
     """Return the options of the entry point ``main``."""
-    found: dict[str, Any] = spec_of(role)["main"].get("options", {})
-    return found
+    return dict(spec_of(role)["main"].get("options", {}))
 
 
 def common_variables() -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 from contracts.project import project_files
 from lib.machine import MachineError, engine_answers
 from lib.paths import ROOT
-from tools.throwaway import check_names
+from tools.throwaway import check_names, jobs_of
 
 # As test.mk is written, with jobs of its own.
 GRAPH = """
@@ -79,9 +79,8 @@ def test_job_that_passes_passes_the_run(tmp_path: Path) -> None:
 
 def commands(suite: str) -> str:
     """Return what all jobs of a suite would run."""
-    listing = ["make", "--dry-run", f"--file=tests/jobs/{suite}.mk"]
-    jobs = subprocess.run([*listing[:1], *listing[2:], "names"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return subprocess.run([*listing, *jobs.stdout.split()], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listing = ["make", "--dry-run", f"--file=tests/jobs/{suite}.mk", *jobs_of(suite)]
+    return subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def test_every_file_of_tests_is_in_a_job() -> None:
@@ -98,10 +97,7 @@ def test_every_file_of_tests_is_in_a_job() -> None:
 def test_every_job_has_a_budget() -> None:
     for suite in ("test", "soak"):
         text = (ROOT / f"tests/jobs/{suite}.mk").read_text()
-        names = subprocess.run(
-            ["make", f"--file=tests/jobs/{suite}.mk", "names"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        assert set(names.stdout.split()) == set(re.findall(r"^BUDGET\.(\w+) := ", text, re.M)), suite
+        assert set(jobs_of(suite)) == set(re.findall(r"^BUDGET\.(\w+) := ", text, re.M)), suite
 
 
 def test_unknown_job_is_refused_with_those_that_there_are() -> None:

@@ -8,23 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from contracts.project import (
-    COMMON,
-    ROLES,
-    common_variables,
-    facts_documented,
-    load,
-    options_of,
-    spec_of,
-    tasks_in,
-)
+from contracts.project import COMMON, ROLES, common_variables, facts_documented, load, options_of, spec_of, tasks_in
 from lib.paths import ROOT
 
-TYPES: dict[str, type | tuple[type, ...]] = {
+TYPES = {
     "str": str,
     "path": str,
     "int": int,
-    "float": (int, float),
     "bool": bool,
     "list": list,
     "dict": dict,
@@ -32,19 +22,6 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 PLATFORM = ROOT / "roles/platform"
 NEEDED = "tasks/needed.yml"
 OPTIONS = [(role, name, option) for role in ROLES for name, option in options_of(role).items()]
-
-
-def defaults_of(role: Path) -> dict[str, Any]:
-    """Return a role's defaults; tables that stand in files of their own are not among them."""
-    paths = [path for path in (role / "defaults/main.yml", role / "defaults/main/main.yml") if path.exists()]
-    return (load(paths[0]) or {}) if paths else {}
-
-
-def text_of(role: Path) -> str:
-    """Return everything in a role where variables are used."""
-    folders = ("defaults", "vars", "tasks", "handlers", "templates")
-    files = sorted(path for folder in folders for path in (role / folder).glob("*") if path.is_file())
-    return "\n".join(path.read_text() for path in files)
 
 
 def test_every_role_has_what_a_role_has() -> None:
@@ -63,7 +40,10 @@ def test_defaults_are_those_of_the_spec() -> None:
     for role, name, option in OPTIONS:
         if "default" in option:
             documented[role.name][name] = option["default"]
-    assert {role.name: defaults_of(role) for role in ROLES} == documented
+    # Tables that stand in files of their own are not among them.
+    files = [(role, path) for role in ROLES for path in role.rglob("main.yml") if "defaults" in path.parts]
+    defaults = {role.name: load(path) or {} for role, path in files}
+    assert {role.name: {} for role in ROLES} | defaults == documented
 
 
 def test_tables_beside_the_defaults_are_in_the_spec() -> None:
@@ -166,18 +146,12 @@ def test_what_a_role_takes_from_another_is_documented_there() -> None:
     known = {"counter_platform", "platform_checked"}
     unknown = {}
     for role in ROLES:
-        text = text_of(role)
-        for other in set(ROLES) - {role}:
+        folders = ("defaults", "vars", "tasks", "handlers", "templates")
+        text = "\n".join(path.read_text() for name in folders for path in (role / name).glob("*") if path.is_file())
+        for other in {PLATFORM, *ROLES} - ({role} - {PLATFORM}):
             used = set(re.findall(rf"\b{other.name}_\w+", text))
             unknown[role.name, other.name] = used - known - facts_documented(other) - set(options_of(other))
     assert {roles: names for roles, names in unknown.items() if names} == {}
-
-
-def test_variables_of_the_platform_exist() -> None:
-    names = re.compile(r"\b(?:platform_\w+|image_source|image_registry|kubernetes_version)\b")
-    # The last is what playbooks/preflight.yml leaves.
-    known = common_variables() | {"platform_checked"}
-    assert [(role.name, name) for role in ROLES for name in set(names.findall(text_of(role))) - known] == []
 
 
 def test_readme_has_the_variables_of_the_spec(tmp_path: Path) -> None:
@@ -201,7 +175,9 @@ def test_readme_names_the_facts() -> None:
 
 def test_every_role_has_a_scenario_with_tests() -> None:
     scenarios = [ROOT / "molecule" / role.name for role in ROLES]
-    assert [path for path in scenarios if not (path / "converge.yml").is_file()] == []
+    given = {path: load(path / "molecule.yml").get("provisioner", {}).get("playbooks", {}) for path in scenarios}
+    playbooks = [path / named for path in scenarios for named in {"converge": "converge.yml", **given[path]}.values()]
+    assert [playbook for playbook in playbooks if not playbook.is_file()] == []
     tests = {path: "".join(file.read_text() for file in (path / "tests").glob("test_*.py")) for path in scenarios}
     assert [path for path, text in tests.items() if "def test_" not in text] == []
 

@@ -9,6 +9,8 @@ from contracts.manifests import APP, check_service_port, one, render_role
 from contracts.project import load
 from lib.paths import ROOT
 
+DOCKERFILE = (ROOT / "app/Dockerfile").read_text()
+
 
 def test_nothing_in_the_service_sleeps() -> None:
     sources = sorted((ROOT / "app/src/counter").glob("*.py"))
@@ -19,33 +21,26 @@ def test_nothing_in_the_service_sleeps() -> None:
         assert "sleep" not in names, f"{path.name} waits while a request may be waiting for it"
 
 
-def setting_of_the_program(name: str) -> str:
-    """Return the default of one of the service's settings, as its table of settings says."""
-    (found,) = re.findall(rf"^\| `{name}` \| `([^`]+)` \|", (ROOT / "app/README.md").read_text(), re.MULTILINE)
-    return str(found)
-
-
 def test_program_image_and_manifests_agree_on_the_port() -> None:
-    dockerfile = (ROOT / "app/Dockerfile").read_text()
-    assert re.findall(r"^EXPOSE (.*)$", dockerfile, re.MULTILINE) == ["8080"]
-    assert setting_of_the_program("COUNTER_BIND") == "0.0.0.0:8080"  # the pod's own address
+    assert re.findall(r"^EXPOSE (.*)$", DOCKERFILE, re.MULTILINE) == ["8080"]
+    settings = (ROOT / "app/README.md").read_text()
+    assert re.findall(r"^\| `COUNTER_BIND` \| `([^`]+)` \|", settings, re.MULTILINE) == ["0.0.0.0:8080"]
     check_service_port(render_role("local", APP))
 
 
 def test_image_and_manifests_agree_on_the_user() -> None:
-    (user,) = re.findall(r"^USER (\d+):\d+$", (ROOT / "app/Dockerfile").read_text(), re.MULTILINE)
+    (user,) = re.findall(r"^USER (\d+):\d+$", DOCKERFILE, re.MULTILINE)
     context = one(render_role("local", APP), "Deployment")["spec"]["template"]["spec"]["securityContext"]
     assert int(user) == context["runAsUser"] > 0
 
 
 def test_entry_point_of_the_image_exists() -> None:
-    dockerfile = (ROOT / "app/Dockerfile").read_text()
-    assert re.findall(r"^ENTRYPOINT (.*)$", dockerfile, re.MULTILINE) == ['["python3", "-m", "counter"]']
+    assert re.findall(r"^ENTRYPOINT (.*)$", DOCKERFILE, re.MULTILINE) == ['["python3", "-m", "counter"]']
     assert (ROOT / "app/src/counter/__main__.py").is_file()
 
 
 def test_code_comes_after_the_dependencies_in_the_image() -> None:
-    stages = re.split(r"^FROM .*$", (ROOT / "app/Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    stages = re.split(r"^FROM .*$", DOCKERFILE, flags=re.MULTILINE)[1:]
     assert len(stages) >= 2
     assert "pip" not in stages[-1], "the result is built from what other stages installed"
     for stage in stages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 from contracts.project import Task, load, task_files, tasks_in
 from lib.paths import ROOT
@@ -13,13 +13,6 @@ TASKS: list[tuple[str, Task]] = [
 ]
 
 
-def keys_of(content: Any) -> set[str]:
-    """Return every key anywhere in a file."""
-    if isinstance(content, dict):
-        return {str(key) for key in content} | {key for value in content.values() for key in keys_of(value)}
-    return {key for entry in content for key in keys_of(entry)} if isinstance(content, list) else set()
-
-
 def test_there_are_tasks() -> None:
     assert len({file for file, _ in TASKS}) >= 25
     assert len(TASKS) >= 60
@@ -27,7 +20,8 @@ def test_there_are_tasks() -> None:
 
 def test_no_error_is_ignored() -> None:
     # ansible-lint accepts ignore_errors beside register, and ignore_unreachable anywhere.
-    assert [path for path in task_files() if {"ignore_errors", "ignore_unreachable"} & keys_of(load(path))] == []
+    ignored = re.compile("ignore_(errors|unreachable)")
+    assert [path for path in task_files() if ignored.search(path.read_text())] == []
 
 
 def test_no_shell_and_no_pause() -> None:

@@ -6,6 +6,7 @@ import ast
 import re
 from pathlib import Path
 
+from contracts.project import project_files
 from lib.paths import ROOT
 
 DOCUMENT = ROOT / "docs/testing.md"
@@ -25,35 +26,21 @@ def named_in(cell: str) -> list[str]:
     return re.findall(r"`([\w./-]+\.(?:py|tftest\.hcl)(?:::\w+)?)`", cell)
 
 
-def files_of_tests() -> set[str]:
-    """Return every file of tests in the project."""
-    skipped = {".venv", ".state"}
-    found = [path.relative_to(ROOT) for path in ROOT.rglob("test_*.py")]
-    return {str(path) for path in found if not skipped & set(path.parts)}
-
-
 def functions_of(file: str) -> dict[str, tuple[bool, bool]]:
     """Return of each test of a file whether it runs in `make test` and whether in `make soak`."""
-    source = (ROOT / file).read_text()
-    tree = ast.parse(source)
+    body = ast.parse((ROOT / file).read_text()).body
     scenario = re.match(r"molecule/(\w+)/", file)
     # Its job runs all of its tests, whatever the marker.
     soaked = scenario is not None and not re.search(rf"\b{scenario[1]}\b", JOBS.read_text())
-    whole = any(
-        isinstance(node, ast.Assign) and "pytestmark" in ast.unparse(node) and MARKER in ast.unparse(node)
-        for node in tree.body
-    )
-    names = {
-        ast.unparse(node.targets[0]): ast.unparse(node.value) for node in tree.body if isinstance(node, ast.Assign)
-    }
+    names = {ast.unparse(node.targets[0]): ast.unparse(node.value) for node in body if isinstance(node, ast.Assign)}
+    whole = MARKER in names.get("pytestmark", "")
     found = {}
-    for node in tree.body:
+    for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
-            decorators = [names.get(text, text) for text in decorators]
-            marked = whole or any(text.removeprefix("pytest.") == MARKER for text in decorators)
-            some = any(MARKER in text for text in decorators)
-            found[node.name] = (not marked and not soaked, marked or some or soaked)
+            written = map(ast.unparse, node.decorator_list)
+            decorators = [names.get(text, text).removeprefix("pytest.") for text in written]
+            always = whole or soaked or MARKER in decorators
+            found[node.name] = (not always, always or any(MARKER in text for text in decorators))
     return found
 
 
@@ -76,7 +63,7 @@ def test_claims_are_proven_by_the_runs_that_the_document_names() -> None:
 
 def test_every_test_proves_a_claim_in_the_run_that_has_it() -> None:
     listed = {test for _, short, long in claims() for test in [*short, *long]}
-    files = files_of_tests()
+    files = {str(path.relative_to(ROOT)) for path in project_files("test_*.py")}
     assert files - {test.partition("::")[0] for test in listed} == set()
     soaked = {test for _, _, long in claims() for test in long}
     marked = {(file, name) for file in files for name, (_, soak) in functions_of(file).items() if soak}

@@ -15,9 +15,9 @@ from lib.terraform import MODULE, Terraform, copy_of, require_provider
 
 
 @pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+def api() -> Iterator[Aws]:
     """An AWS API on this machine, empty but for what Amazon itself puts there."""
-    with aws(tmp_path_factory.mktemp("aws") / "moto.log") as running:
+    with aws() as running:
         yield running
 
 

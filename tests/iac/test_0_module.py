@@ -31,13 +31,12 @@ CHECKOV = Path(__file__).parent / "checkov"
 
 
 def test_readme_has_the_inputs_and_outputs_of_the_module() -> None:
-    readme = (MODULE / "README.md").read_text()
-    current = terraform_docs.with_tables(readme, MODULE)
-    assert current == readme, "run in tests: python -m tools.terraform_docs --write"
+    readme = terraform_docs.README.read_text()
+    assert terraform_docs.with_tables(readme) == readme, "run in tests: python -m tools.terraform_docs"
 
 
 def test_every_input_has_a_type_and_every_block_a_description() -> None:
-    inputs, outputs = (terraform_docs.blocks(MODULE, kind) for kind in ("variable", "output"))
+    inputs, outputs = (terraform_docs.blocks(kind) for kind in ("variable", "output"))
     assert len(inputs) >= 10
     assert len(outputs) >= 5
     assert not [name for name, about in inputs.items() if about.get("type", "any") in {"any", "${any}"}]
@@ -64,7 +63,7 @@ def test_module_plans_what_its_own_tests_say(ready: Terraform) -> None:
     """They also have a value that is refused for each input that has a validation."""
     runs = hcl2.loads((MODULE / "tests/module.tftest.hcl").read_text())["run"]
     refused = {name for run in runs for about in run.values() for name in about.get("expect_failures", [])}
-    inputs = terraform_docs.blocks(MODULE, "variable")
+    inputs = terraform_docs.blocks("variable")
     assert refused == {f"${{var.{name}}}" for name, about in inputs.items() if "validation" in about}
     assert f"Success! {len(runs)} passed, 0 failed." in ready("test")
 

@@ -1,5 +1,5 @@
 # The jobs of `make soak`: each role from nothing with all of its tests, and what takes too long for `make test`.
-ROLES := monitoring platform offline_images counter_image kind_cluster cluster_addons counter_app logging log_instance \
+ROLES := platform offline_images counter_image kind_cluster cluster_addons monitoring counter_app logging log_instance \
   default
 ALL := packages $(ROLES) log_host container_engine container_engine_trixie app unit iac site
 JOBS ?= $(ALL)
@@ -28,7 +28,11 @@ BUDGET.unit := 400
 BUDGET.iac := 200
 BUDGET.site := 5000
 
-PARALLEL := 3
+AFTER.container_engine_trixie := container_engine
+# Its alerts are told from those of a busy machine.
+AFTER.monitoring += container_engine container_engine_trixie app unit iac
+
+PARALLEL := 4
 include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
 # PYTEST_ADDOPTS is a person's own; the last `-m` counts.
 marked = PYTEST_ADDOPTS="-m \"$(1)\" $${PYTEST_ADDOPTS:-}"
@@ -37,17 +41,11 @@ scenario = $(call marked,) molecule test --scenario-name $(1)
 packages:
 	$(call job,ansible-playbook playbooks/engine.yml && $(install_packages))
 
-$(ROLES):
+$(ROLES) container_engine:
 	$(call job,$(call scenario,$@))
 
-log_host:
-	$(call job,MACHINE_SUITE=trixie $(call scenario,$@))
-
-container_engine:
-	$(call job,$(call scenario,$@))
-
-container_engine_trixie:
-	$(call job,MACHINE_SUITE=trixie $(call scenario,container_engine))
+log_host container_engine_trixie:
+	$(call job,MACHINE_SUITE=trixie $(call scenario,$(@:_trixie=)))
 
 app:
 	$(call job,$(call marked,soak) $(call app,--no-cov))

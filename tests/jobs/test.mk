@@ -2,19 +2,14 @@
 ALL := bare packages up app service second check logs metrics log_host images site unit iac lint quiet counts end
 
 # What has to have passed before a job begins.
-NEEDS.app := packages
-NEEDS.unit := packages
-NEEDS.iac := packages
-NEEDS.log_host := packages
+$(foreach name,app unit iac log_host,$(eval NEEDS.$(name) := packages))
 NEEDS.site := packages up
 $(foreach name,second check logs metrics images quiet counts end,$(eval NEEDS.$(name) := up))
 # It begins while `make up` goes on to logs and metrics.
 BESIDE.service := up
 # What has to have ended before a job begins, as it would disturb it, or be disturbed.
-AFTER.packages := bare
-AFTER.up := bare
-AFTER.logs := second check
-AFTER.metrics := second check
+$(foreach name,packages up,$(eval AFTER.$(name) := bare))
+$(foreach name,logs metrics,$(eval AFTER.$(name) := second check))
 # The rest waits more than it works: these have the processors then.
 $(foreach name,log_host images site lint unit iac,$(eval AFTER.$(name) := up second check))
 AFTER.quiet := service logs metrics app
@@ -50,8 +45,9 @@ SETTINGS := molecule/shared/inventory/group_vars/all/settings.yml
 on_site = COUNTER_TEST_ENVIRONMENT=local $(call pytest,-p scenario $(1))
 counter_app = $(wildcard molecule/counter_app/tests/test_[$(1)]_*.py)
 
-bare:
-	$(call job,$(call pytest,tests/site/test_0_bare.py))
+# The last takes the site apart.
+bare second check end:
+	$(call job,$(call pytest,$(wildcard tests/site/test_?_$@.py)))
 
 lint:
 	$(call job,make lint,$(BACKGROUND))
@@ -84,12 +80,6 @@ service: answering
 log_host:
 	$(call job,molecule test --destroy=never --scenario-name log_host,$(BACKGROUND))
 
-second:
-	$(call job,$(call pytest,tests/site/test_2_second.py))
-
-check:
-	$(call job,$(call pytest,tests/site/test_2_check.py))
-
 logs:
 	$(call job,$(call on_site,molecule/logging molecule/log_instance tests/site/test_7_logs.py))
 
@@ -112,7 +102,3 @@ quiet:
 # Pods, the store and the node go while clients count.
 counts:
 	$(call job,$(call on_site,$(call counter_app,4-9)))
-
-# The site is taken apart.
-end:
-	$(call job,$(call pytest,tests/site/test_9_end.py))

@@ -1,18 +1,10 @@
 """An AWS API on this machine, to plan and apply against."""
 
-from __future__ import annotations
-
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from lib.network import answers, free_port
-from lib.wait import wait_for
 
 REGION = "eu-central-1"
 STATE_BUCKET = "terraform-state"
@@ -35,7 +27,6 @@ class Aws:
         }
 
     def client(self, service: str) -> Any:
-        """Return a client of a service."""
         import boto3
 
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -48,27 +39,18 @@ class Aws:
 
 
 @contextmanager
-def aws(log: Path, address: str = "127.0.0.1") -> Iterator[Aws]:
+def aws(address: str = "127.0.0.1") -> Iterator[Aws]:
     """Run moto's server on a free port of an address of this machine, with a bucket for states in it."""
-    port = free_port(address)
-    program = Path(sys.executable).parent / "moto_server"
+    from moto.server import ThreadedMotoServer
+
     # Without these there is no AmazonSSMManagedInstanceCore.
-    environment = {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [program, "--host", address, "--port", str(port)], env=environment, stdout=output, stderr=output
-        )
-        try:
-            api = Aws(f"http://{address}:{port}")
-
-            def started() -> bool:
-                assert server.poll() is None, f"moto's server ended: {log.read_text()}"
-                return answers(f"{api.url}/moto-api/data.json")
-
-            wait_for(f"moto's server, whose log is {log}", started, 60)
-            place = {"LocationConstraint": REGION}
-            api.client("s3").create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration=place)
-            yield api
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    server = ThreadedMotoServer(address, 0, verbose=False)
+    server.start()
+    try:
+        api = Aws(f"http://{address}:{server.get_host_and_port()[1]}")
+        place = {"LocationConstraint": REGION}
+        api.client("s3").create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration=place)
+        yield api
+    finally:
+        server.stop()

@@ -1,7 +1,5 @@
 """What an alert is for, made for real as long as a block runs, and taken away after it."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -24,7 +22,17 @@ from lib.lines import LABELS, Lines, unique
 from lib.load import Load
 from lib.network import answers, free_port
 from lib.prometheus import MONITORING
-from lib.service import APP, OUTSIDE, REPLICAS_MAX, REPLICAS_MIN, name, python_pod, service_pods, set_replicas
+from lib.service import (
+    APP,
+    OUTSIDE,
+    REPLICAS_MAX,
+    REPLICAS_MIN,
+    busy_loop,
+    name,
+    python_pod,
+    service_pods,
+    set_replicas,
+)
 from lib.wait import wait_for
 
 VOLUMES = Path("/var/lib/counter-platform", environment.NAME, "volumes")
@@ -43,9 +51,7 @@ for _ in range(16000):
 def pod_outside(cluster: Cluster, namespace: str, labels: dict[str, str], program: str) -> Iterator[None]:
     """Run a program in a pod in a namespace of its own."""
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    pod = python_pod("outside", namespace, labels, cluster.python_image())
-    pod["spec"]["containers"][0]["command"] = ["python3", "-c", program]
-    cluster.apply(pod)
+    cluster.apply(python_pod("outside", namespace, labels, cluster.python_image(), program))
     try:
         yield
     finally:
@@ -67,13 +73,6 @@ def valkey_is_away(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
-def container_ends_again_and_again(cluster: Cluster) -> Iterator[None]:
-    """Run a pod that ends with an error as soon as it runs."""
-    with pod_outside(cluster, ENDING, {}, "raise SystemExit('out of ideas')"):
-        yield
-
-
-@contextmanager
 def valkey_answers_slowly(cluster: Cluster) -> Iterator[None]:
     """Stop Valkey for 150 ms again and again, while clients count for half a minute."""
     valkey = cluster.node_exec("pgrep", "--exact", "valkey-server")
@@ -90,15 +89,11 @@ def pod_is_busy(cluster: Cluster) -> Iterator[None]:
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
     bounds = {"spec": {"maxReplicas": REPLICAS_MIN + 1}}
     cluster.kubectl("patch", "hpa", "counter", APP, f"--patch={json.dumps(bounds)}")
-    # `timeout` ends the loop inside the pod, whatever becomes of this process.
-    loop = ["timeout", "900", "sh", "-c", "while :; do :; done"]
     busy = name(service_pods(cluster)[0])
-    process = subprocess.Popen([*cluster.command, "exec", busy, APP, "--container=service", "--", *loop])
     try:
-        yield
+        with busy_loop(cluster, busy, 900):
+            yield
     finally:
-        process.kill()
-        process.wait()
         cluster.kubectl("delete", "pod", busy, APP)
         set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
         set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)
@@ -129,13 +124,6 @@ def client_fills_valkeys_memory(cluster: Cluster) -> Iterator[None]:
                 yield
         finally:
             process.terminate()
-
-
-@contextmanager
-def collector_is_away(cluster: Cluster) -> Iterator[None]:
-    """Take the collector off every node."""
-    with cluster.without("collector", "logging"):
-        yield
 
 
 @contextmanager
@@ -174,13 +162,11 @@ def certificate_of_the_log_host_ends_soon(cluster: Cluster) -> Iterator[None]:
         words = ("-subj", f"/CN={host.host}", "-addext", names, "-addext", "extendedKeyUsage=serverAuth")
         sign(certificate, key, secrets, 10, *words)
         given = ("-e", f"log_host_certificate={certificate}", "-e", f"log_host_certificate_key={key}")
-        played = playbook(*given, name="logs")
-        assert played.status == 0, played.output
+        playbook(*given, name="logs").ok()
         try:
             yield
         finally:
-            played = playbook(name="logs")
-            assert played.status == 0, played.output
+            playbook(name="logs").ok()
 
 
 @contextmanager
@@ -210,7 +196,6 @@ def certificate_of_a_client_ends_soon(cluster: Cluster) -> Iterator[None]:
 
 @contextmanager
 def kubelet_is_away(cluster: Cluster) -> Iterator[None]:
-    """Stop kubelet on the node."""
     cluster.node_exec("systemctl", "stop", "kubelet")
     try:
         yield

@@ -1,7 +1,5 @@
 """Keys, and certificates that a CA signs for as many days as a test wants."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,14 +23,9 @@ def self_signed(folder: Path, host: str) -> tuple[Path, Path]:
 
 
 def sign(certificate: Path, key: Path, ca: Path, days: int, *words: str) -> None:
-    """Write a certificate for a key, signed by the CA whose ``ca.crt`` and ``ca.key`` are in a folder.
+    """Write a certificate for a private key, that says what the words for ``openssl req`` do.
 
-    Args:
-        certificate: where it is written.
-        key: the private key that it is for.
-        ca: the folder.
-        days: how long it lasts.
-        words: what it says, as ``openssl req`` takes it.
+    It is signed by the CA whose ``ca.crt`` and ``ca.key`` are in the folder ``ca``.
     """
     with TemporaryDirectory() as folder:
         request = f"{folder}/request.pem"

@@ -1,12 +1,8 @@
 """A running environment's cluster."""
 
-from __future__ import annotations
-
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lib.command import run
 from lib.docker import containers, docker
@@ -17,8 +13,8 @@ from lib.types import Json
 class Cluster:
     """One environment's cluster, by its own kubectl and kubeconfig."""
 
-    def __init__(self, environment: str, root: Path = ROOT) -> None:
-        self.state = root / ".state" / environment
+    def __init__(self, environment: str) -> None:
+        self.state = ROOT / ".state" / environment
         self.name = f"counter-{environment}"
         self.command = [str(self.state / "bin" / "kubectl"), f"--kubeconfig={self.state / 'kubeconfig'}"]
 
@@ -46,14 +42,8 @@ class Cluster:
     def apply(self, *objects: Json, manager: str = "tests") -> None:
         """Apply objects on the server, as the fields of ``manager``."""
         listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        command = [*self.command, "apply", "--server-side", f"--field-manager={manager}", "--filename=-"]
-        done = subprocess.run(command, input=listing, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-
-    def create_raw(self, path: str, body: Json) -> subprocess.CompletedProcess[str]:
-        """Post an object to a path of the API and return how that ended."""
-        command = [*self.command, "create", f"--raw={path}", "--filename=-"]
-        return subprocess.run(command, input=json.dumps(body), capture_output=True, text=True, check=False)
+        command = ["apply", "--server-side", f"--field-manager={manager}", "--filename=-"]
+        run(*self.command, *command, stdin=listing)
 
     def node_exec(self, *command: str) -> str:
         """Run a command on the node."""
@@ -65,15 +55,6 @@ class Cluster:
         (node,) = self.get("nodes")["items"]
         (found,) = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
         return str(found)
-
-    def opens(self, process: str, target: tuple[str, int]) -> bool:
-        """Return whether a connection from the network of a process on the node is opened within two seconds.
-
-        The node's own tools try it: whoever runs there may have no shell.
-        """
-        script = f": <>/dev/tcp/{target[0]}/{target[1]} && echo open"
-        inside = ["nsenter", f"--net=/proc/{process}/ns/net", "timeout", "2", "bash", "-c", script]
-        return docker("exec", self.node, *inside, check=False) == "open"
 
     @contextmanager
     def without(self, daemonset: str, namespace: str) -> Iterator[None]:
@@ -90,12 +71,6 @@ class Cluster:
         finally:
             select(None)
             self.kubectl("rollout", "status", *what, "--timeout=60s")
-
-    @contextmanager
-    def without_policy_agent(self) -> Iterator[None]:
-        """Take the policy agent off every node, and bring it back."""
-        with self.without("network-policy-agent", "kube-system"):
-            yield
 
     def python_image(self) -> str:
         """Return the image on the node that has Python and nothing of ours: tests make their pods of it."""

@@ -1,7 +1,5 @@
 """Commands of this machine: what helps a test has to succeed, what it tests may end as it will."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal
@@ -12,16 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from lib.paths import ROOT
 
 
-def run(*command: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, stdin: str | None = None, timeout: float = 300, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run a command and return what it printed; raise with its output when it fails and ``check`` is set."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    done = subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
+
+
+def status_of(text: str) -> dict[str, str]:
+    """Return the fields of a process from the text of its ``/proc/PID/status``."""
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,22 @@ class Run:
     def message(self) -> str:
         """Return everything on one line, as line breaks depend on the width of the terminal."""
         return " ".join(self.output.split())
+
+    def ok(self, *words: str, changed: int | None = None, host: str = "localhost") -> Self:
+        """Return this; fail unless it ended well, its message has all words, and so much was changed on a host."""
+        assert self.status == 0, self.output
+        return self._says(words, changed, host)
+
+    def failed(self, *words: str, changed: int | None = None, host: str = "localhost") -> Self:
+        """Return this; fail unless it failed, its message has all words, and so much was changed on a host."""
+        assert self.status != 0, self.output
+        return self._says(words, changed, host)
+
+    def _says(self, words: tuple[str, ...], changed: int | None, host: str) -> Self:
+        missing = [word for word in words if word not in self.message()]
+        assert not missing, f"there is no {missing} in this:\n{self.output}"
+        assert changed is None or self.recap("changed", host) == changed, self.output
+        return self
 
 
 def execute(*command: str, cwd: Path = ROOT, environment: dict[str, str] | None = None, timeout: float = 900) -> Run:

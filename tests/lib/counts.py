@@ -1,7 +1,5 @@
 """What Prometheus and the log host have of the requests that a test sent."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 

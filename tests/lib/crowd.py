@@ -1,7 +1,5 @@
 """A crowd: clients that hold connections and want little or nothing by them."""
 
-from __future__ import annotations
-
 import asyncio
 import resource
 import threading

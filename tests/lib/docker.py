@@ -1,7 +1,5 @@
 """The docker client, as whoever runs the tests may use it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 
@@ -13,11 +11,11 @@ def docker_client() -> str | None:
     return shutil.which("docker", path=f"/usr/bin{os.pathsep}{os.environ['PATH']}")
 
 
-def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
+def docker(*arguments: str, check: bool = True) -> str:
     """Run the docker client and return its output without the last newline."""
     client = docker_client()
     assert client, "there is no docker client"
-    return run(client, *arguments, check=check, timeout=timeout).stdout.strip()
+    return run(client, *arguments, check=check, timeout=120).stdout.strip()
 
 
 def containers() -> set[str]:

@@ -3,8 +3,6 @@
 ``python -m lib.environment`` succeeds where its service is ready.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import sys
@@ -22,6 +20,8 @@ READY = f"{URL}readyz"
 # A scenario's inventory is gone when its tests run a playbook: they take the one of `local` with a scenario's values.
 _SETTINGS = "@molecule/shared/inventory/group_vars/all/settings.yml"
 _SCENARIO = () if NAME == "local" else ("-e", _SETTINGS, "-e", f"platform_http_port={PORT}")
+# None of the environment's addresses is one that a proxy knows.
+_PROXIES = {"HTTP_PROXY": "http://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1"}
 OPTIONS = ("-i", "inventories/local", "-e", f"platform_environment={NAME}", *_SCENARIO)
 
 
@@ -37,7 +37,7 @@ def turn() -> Iterator[None]:
 def playbook(*arguments: str, name: str = "app") -> Run:
     """Run a playbook, the application's by default, on the environment."""
     with turn():
-        return execute("ansible-playbook", *OPTIONS, f"playbooks/{name}.yml", *arguments)
+        return execute("ansible-playbook", *OPTIONS, f"playbooks/{name}.yml", *arguments, environment=_PROXIES)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """The service's interface as it describes itself."""
 
-from __future__ import annotations
-
 import json
 
 from lib.paths import ROOT

@@ -1,7 +1,5 @@
 """Runs that are killed, as by a machine that loses power."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

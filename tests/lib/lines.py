@@ -1,7 +1,5 @@
 """Lines that pods of a scenario write, what the log host has of them, and what the collector says of itself."""
 
-from __future__ import annotations
-
 import re
 import time
 import uuid
@@ -50,7 +48,6 @@ class Lines:
 
     @property
     def address(self) -> str:
-        """Where the log host is."""
         return docker("inspect", self.host, "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
 
     def query(self, query: str) -> list[dict[str, str]]:
@@ -78,9 +75,9 @@ class Lines:
         image = self.cluster.python_image()
         pods = []
         for name, program in programs.items():
-            pod = python_pod(name, NAMESPACE, LABELS, image)
+            pod = python_pod(name, NAMESPACE, LABELS, image, program)
             pod["spec"] |= {"restartPolicy": "Never"}
-            pod["spec"]["containers"][0] |= {"name": "writer", "command": ["python3", "-c", program]}
+            pod["spec"]["containers"][0]["name"] = "writer"
             pods.append(pod)
         self.cluster.apply(*pods)
 
@@ -90,14 +87,14 @@ class Lines:
         waiting = ["wait", *names, f"--namespace={NAMESPACE}", "--for=jsonpath={.status.phase}=Succeeded"]
         self.cluster.kubectl(*waiting, f"--timeout={seconds:.0f}s", timeout=seconds + 10)
 
-    def query_until(self, query: str, count: int, seconds: float = 30) -> list[Json]:
+    def query_until(self, query: str, count: int) -> list[Json]:
         """Return what a query finds when it finds as many lines; whoever wants to see that none is doubled waits."""
 
         def enough() -> list[Json]:
             found = self.query(query)
             return found if len(found) >= count else []
 
-        return wait_for(f"{count} lines by {query}", enough, seconds)
+        return wait_for(f"{count} lines by {query}", enough, 30)
 
     @contextmanager
     def without_log_host(self) -> Iterator[None]:
@@ -125,7 +122,6 @@ class Lines:
         self.ready()
 
     def process(self) -> int:
-        """Return the process of the collector on the node."""
         return int(self.cluster.node_exec("pgrep", "--exact", "collector"))
 
     def metrics(self) -> dict[str, float]:

@@ -1,7 +1,5 @@
 """Load: clients that send counting requests side by side, and what became of each request."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import json

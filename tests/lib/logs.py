@@ -1,7 +1,5 @@
 """A log host as a client sees it, behind TLS and a password, and the machine of its scenario."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -11,13 +9,15 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 from urllib.parse import urlencode
 
 import pytest
-import urllib3
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.util import make_headers
 
-from lib.command import Run, execute
+from lib.command import Run, execute, status_of
 from lib.docker import docker
 from lib.paths import ROOT
 from lib.wait import wait_for
@@ -43,11 +43,10 @@ def selector(labels: Labels) -> str:
     return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
 
 
+# Source: https://protobuf.dev/programming-guides/encoding/, and of OTLP's messages common/v1/common.proto and
+# logs/v1/logs.proto of https://github.com/open-telemetry/opentelemetry-proto.
 def otlp_field(number: int, content: bytes) -> bytes:
-    """Return a field of a protobuf message that has a length: a string, or a message.
-
-    Source: https://protobuf.dev/programming-guides/encoding/.
-    """
+    """Return a field of a protobuf message that has a length: a string, or a message."""
     size, written = len(content), bytearray([number << 3 | 2])
     while size > 0x7F:
         written.append(size & 0x7F | 0x80)
@@ -56,10 +55,7 @@ def otlp_field(number: int, content: bytes) -> bytes:
 
 
 def otlp_attributes(number: int, values: Labels) -> bytes:
-    """Return attributes as a repeated field of OTLP's messages.
-
-    Source: https://github.com/open-telemetry/opentelemetry-proto, common/v1/common.proto.
-    """
+    """Return attributes as a repeated field of OTLP's messages."""
     pairs = (
         otlp_field(1, key.encode()) + otlp_field(2, otlp_field(1, value.encode())) for key, value in values.items()
     )
@@ -67,10 +63,7 @@ def otlp_attributes(number: int, values: Labels) -> bytes:
 
 
 def otlp_record(nanoseconds: int, line: str, fields: Labels) -> bytes:
-    """Return a LogRecord, as a field of ScopeLogs.
-
-    Source: https://github.com/open-telemetry/opentelemetry-proto, logs/v1/logs.proto.
-    """
+    """Return a LogRecord, as a field of ScopeLogs."""
     # Field 1 has 8 bytes and no length.
     moment = bytes([1 << 3 | 1]) + nanoseconds.to_bytes(8, "little")
     return otlp_field(2, moment + otlp_field(5, otlp_field(1, line.encode())) + otlp_attributes(6, fields))
@@ -78,13 +71,9 @@ def otlp_record(nanoseconds: int, line: str, fields: Labels) -> bytes:
 
 @dataclass(frozen=True)
 class Logs:
-    """A log host.
+    """A log host by the name in its certificate, and its log store, victorialogs or loki.
 
-    Attributes:
-        name: the name in its certificate.
-        address: where it is.
-        secrets: the environment's folder with the CA and a password for each user.
-        store: which log store it runs, victorialogs or loki.
+    The folder of secrets is the environment's, with the CA and a password for each user.
     """
 
     name: str
@@ -93,7 +82,6 @@ class Logs:
     store: str = "victorialogs"
 
     def password(self, user: str) -> str:
-        """Return the password of a user."""
         return (self.secrets / f"{user}-password").read_text()
 
     def request(
@@ -112,44 +100,33 @@ class Logs:
         """
         if not self.address:
             raise ConnectionError(f"{self.name} has no address: it does not run")
-        pool = urllib3.HTTPSConnectionPool(
+        # A pool would write the path anew.
+        connection = HTTPSConnection(
             self.address,
-            port=443,
             ca_certs=str(self.secrets / "ca.crt"),
             server_hostname=self.name,
             assert_hostname=self.name,
             timeout=10,
-            retries=False,
         )
         sent = dict(headers or {})
         if user is not None:
-            sent |= urllib3.make_headers(basic_auth=f"{user}:{password or self.password(user)}")
+            sent |= make_headers(basic_auth=f"{user}:{password or self.password(user)}")
         try:
-            # The pool would write the path anew; its connection does not.
-            connection = pool._get_conn()
             connection.request(method, path, body=body, headers=sent)
             answer = connection.getresponse()
             return answer.status, answer.data.decode(errors="replace")
-        except urllib3.exceptions.HTTPError as error:
+        except HTTPError as error:
             raise ConnectionError(f"{method} {path} on {self.name}") from error
         finally:
-            pool.close()
+            connection.close()
 
-    def push(
-        self,
-        lines: list[str],
-        labels: Labels,
-        *,
-        age: float = 0,
-        user: str | None = "collector",
-        headers: Headers | None = None,
-    ) -> int:
+    def push(self, lines: list[str], labels: Labels, *, age: float = 0) -> int:
         """Push lines that are ``age`` seconds old, each a nanosecond after the one before; return the status."""
         first = time.time_ns() - round(age * 1e9)
         values = [[str(first + number), line] for number, line in enumerate(lines)]
         body = json.dumps({"streams": [{"stream": labels, "values": values}]}).encode()
-        given = {"Content-Type": "application/json", **(headers or {})}
-        return self.request("POST", "/loki/api/v1/push", user, body=body, headers=given)[0]
+        headers = {"Content-Type": "application/json"}
+        return self.request("POST", "/loki/api/v1/push", "collector", body=body, headers=headers)[0]
 
     def push_otlp(self, lines: list[str], resource: Labels, *, fields: Labels | None = None) -> int:
         """Push lines by OTLP, with attributes of their resource and of each line; return the status."""
@@ -165,14 +142,10 @@ class Logs:
         assert status == 200, f"{status} {body}"
         return [json.loads(line) for line in body.splitlines()]
 
-    def records(self, selector: str, *, hours: float = 1) -> list[dict[str, str]]:
-        """Return the fields of all lines of the last hours that a selector finds in VictoriaLogs, the oldest first."""
-        return self.query(f"{selector} | sort by (_time)", hours=hours)
-
     def lines(self, selector: str, *, hours: float = 1) -> list[str]:
         """Return all lines of the last hours that a selector finds, the oldest first."""
         if self.store == "victorialogs":
-            return [record["_msg"] for record in self.records(selector, hours=hours)]
+            return [record["_msg"] for record in self.query(f"{selector} | sort by (_time)", hours=hours)]
         query = {
             "query": selector,
             "start": str(time.time_ns() - round(hours * 3600e9)),
@@ -200,12 +173,7 @@ class Logs:
 
 
 class LogHost:
-    """The machine of the scenario, and what the role makes of it.
-
-    Attributes:
-        name: the machine's name.
-        store: the log store that it runs.
-    """
+    """The machine of the scenario, and what the role makes of it."""
 
     suite = os.environ.get("MACHINE_SUITE", "bookworm")
     name = f"counter-logs-{suite}"
@@ -223,7 +191,6 @@ class LogHost:
 
     @property
     def data(self) -> str:
-        """The folder of the store's data."""
         return f"/var/lib/log-store/{self.store}"
 
     def run(self, *command: str, check: bool = True) -> str:
@@ -258,19 +225,16 @@ class LogHost:
     def rights(self, unit: str) -> tuple[bool, int, str]:
         """Return of a unit's process whether it is root, its capabilities, and whether it may get no more."""
         pid = self.run("systemctl", "show", "--property=MainPID", "--value", unit)
-        status = [line.split(":\t", 1) for line in self.run("cat", f"/proc/{pid}/status").splitlines() if ":\t" in line]
-        fields = dict(status)
+        fields = status_of(self.run("cat", f"/proc/{pid}/status"))
         return int(fields["Uid"].split()[0]) == 0, int(fields["CapEff"], 16), fields["NoNewPrivs"]
 
     def is_ready(self) -> bool:
-        """Return whether the store answers a client."""
         try:
             return self.logs.request("GET", "/ready", "reader")[0] == 200
         except OSError:
             return False
 
     def wait_ready(self) -> None:
-        """Return when the store answers a client."""
         wait_for(f"the log store on {self.name}", self.is_ready, 90)
 
 
@@ -298,7 +262,7 @@ class Writer:
             self._end.wait(0.2)
             logs = self._machine.logs
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -1,7 +1,5 @@
 """Bare machines: systemd containers with a copy of the project and nothing but the prerequisites of the README."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -95,9 +93,7 @@ def copy_project(target: Path) -> None:
 class Machine:
     """A bare machine with a copy of the project below ``PROJECT``.
 
-    Attributes:
-        name: of the container.
-        owner: value of the label that says whose it is: a machine of that name with another label is never touched.
+    A label of the container says whose it is: one of that name with another owner is never touched.
     """
 
     name: str
@@ -117,16 +113,11 @@ class Machine:
             )
 
     def start(self, suite: str, mounts: list[Path], *, cache: Path | None = CACHE, network: bool = True) -> None:
-        """Start it and return when systemd has started everything.
+        """Start it with a Debian release and return when systemd has started everything.
 
-        Args:
-            suite: the Debian release.
-            mounts: what of this machine it sees at the same path, read-only.
-            cache: the cache that it shares; without one, it has one of its own that is empty.
-            network: whether it has one.
+        It sees the mounts of this machine at the same paths, read-only. Without a cache to share it has an empty one.
 
-        Raises:
-            MachineError: if the name is somebody else's, or systemd does not come up within a minute.
+        Raises :class:`MachineError` if the name is somebody else's, or systemd does not come up within a minute.
         """
         self.refuse_strangers()
         self.remove()
@@ -176,13 +167,9 @@ class Machine:
         settings = {"ANSIBLE_NOCOLOR": "1", **(environment or {})}
         return execute(*self.command(*command, environment=settings), timeout=timeout)
 
-    def ask(self) -> Run:
-        """Send a request that counts from the machine itself."""
-        return self.run("python3", "-c", ASK)
-
     def count(self) -> int:
-        """Return the number of such a request."""
-        return int(json.loads(self.ask().output)["count"])
+        """Send a request that counts from the machine itself, and return its number."""
+        return int(json.loads(self.run("python3", "-c", ASK).output)["count"])
 
     def copy_out(self, source: str, target: Path) -> None:
         """Put a copy of one of its folders in the place of a folder, as files of whoever calls; without one, nothing.

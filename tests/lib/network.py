@@ -1,7 +1,5 @@
 """Ports of this machine, and requests to what listens there."""
 
-from __future__ import annotations
-
 import json
 import socket
 import urllib.request
@@ -16,9 +14,7 @@ def free_port(address: str = "127.0.0.1") -> int:
 def fetch(url: str, timeout: float = 10) -> tuple[int, bytes]:
     """Return status and body of a GET request; raise :class:`OSError` where no answer below 400 comes in time.
 
-    Args:
-        url: what is asked.
-        timeout: seconds that the connection may take, and the answer after it.
+    The connection may take as many seconds as the timeout has, and the answer after it.
     """
     with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 # of this machine, or a registry's
         return answer.status, answer.read()

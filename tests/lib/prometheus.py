@@ -1,7 +1,5 @@
 """Prometheus as it runs in the cluster, asked by way of the API server, and the alerts that reach Alertmanager."""
 
-from __future__ import annotations
-
 import json
 import time
 from urllib.parse import urlencode
@@ -31,17 +29,17 @@ class Prometheus:
         assert len(values) <= 1, values
         return values[0] if values else 0.0
 
+    def oldest(self) -> float:
+        """Return the time of the oldest figure of the last hour, in seconds since 1970."""
+        return self.value("min_over_time(timestamp(up{job='prometheus'})[1h:15s])")
+
     def firing(self, *matchers: str) -> set[str]:
         """Return the names of the alerts that fire, of those whose labels match."""
         selected = ",".join(('alertstate="firing"', *matchers))
         return {labels["alertname"] for labels, _ in self.query(f"ALERTS{{{selected}}}")}
 
     def fired(self, since: float) -> dict[str, list[float]]:
-        """Return the moments at which each alert fired, in seconds since 1970, ``STEP`` apart.
-
-        Args:
-            since: from when on, in seconds since 1970.
-        """
+        """Return the moments, ``STEP`` apart, at which each alert has fired since one; in seconds since 1970."""
         expr = 'count by (alertname) (ALERTS{alertstate="firing"})'
         found = self._ask("query_range", query=expr, start=str(since), end=str(time.time()), step=str(STEP))
         return {series["metric"]["alertname"]: [moment for moment, _ in series["values"]] for series in found}

@@ -1,7 +1,5 @@
 """A registry of its own: Debian's docker-registry, behind TLS and a login."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,14 +27,7 @@ auth:
 
 @dataclass(frozen=True)
 class Login:
-    """How to get into a registry.
-
-    Attributes:
-        address: host and port.
-        user: who may read and write.
-        password: the user's.
-        ca: file with the CA of its certificate.
-    """
+    """How to get into a registry at a host and port: a user who may write, and the CA of its certificate, a file."""
 
     address: str
     user: str
@@ -57,13 +48,13 @@ class Login:
 def install() -> None:
     """Install what a registry is made of, on a machine that tests may change."""
     names = "names=docker-registry,apache2-utils,skopeo"
-    done = execute("ansible", "localhost", "--become", "-m", "counter.platform.apt_packages", "-a", names)
-    assert done.status == 0, done.output
+    execute("ansible", "localhost", "--become", "-m", "counter.platform.apt_packages", "-a", names).ok()
 
 
 @contextmanager
 def registry(folder: Path, host: str = "127.0.0.1", *, is_open: bool = False) -> Iterator[Login]:
     """Run a registry with its images in a folder, at an address of this machine; an open one asks for no login."""
+    folder.mkdir(exist_ok=True)
     address = f"{host}:{free_port(host)}"
     certificate, _ = self_signed(folder, host)
     login = Login(address, "mirror", "of-images", certificate)

@@ -1,7 +1,5 @@
 """Where tests leave their figures."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

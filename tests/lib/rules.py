@@ -1,7 +1,5 @@
 """The alerts that Prometheus' rules have."""
 
-from __future__ import annotations
-
 import yaml
 
 from lib.paths import ROOT

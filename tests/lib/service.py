@@ -1,8 +1,9 @@
 """The service in the cluster: its clients and its pods."""
 
-from __future__ import annotations
-
 import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lib.cluster import Cluster
 from lib.environment import READY
@@ -25,23 +26,10 @@ OTHERS: dict[str, tuple[str, dict[str, str]]] = {
     "neighbour": ("counter", {}),
 }
 LISTEN = "import http.server as h; h.ThreadingHTTPServer(('', 8000), h.SimpleHTTPRequestHandler).serve_forever()"
-# Tries all targets at once; what is refused instead of dropped is an error, as no policy does that.
-TRY = """
-import json, socket, concurrent.futures
-def reaches(target):
-    try:
-        socket.create_connection(target, timeout=2).close()
-        return True
-    except TimeoutError:
-        return False
-targets = {targets}
-with concurrent.futures.ThreadPoolExecutor(8) as pool:
-    print(json.dumps(list(pool.map(reaches, targets))))
-"""
 
 
-def python_pod(name: str, namespace: str, labels: dict[str, str], image: str) -> Json:
-    """Return a pod with Python in it that listens on 8000, with no rights."""
+def python_pod(name: str, namespace: str, labels: dict[str, str], image: str, program: str = LISTEN) -> Json:
+    """Return a pod with no rights that runs a Python program; by default it listens on 8000."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -59,7 +47,7 @@ def python_pod(name: str, namespace: str, labels: dict[str, str], image: str) ->
                     "name": name,
                     "image": image,
                     "imagePullPolicy": "Never",
-                    "command": ["python3", "-c", LISTEN],
+                    "command": ["python3", "-c", program],
                     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                 }
             ],
@@ -67,10 +55,9 @@ def python_pod(name: str, namespace: str, labels: dict[str, str], image: str) ->
     }
 
 
-def as_somebody(cluster: Cluster, who: str, program: str, timeout: float = 120) -> str:
+def as_somebody(cluster: Cluster, who: str, program: str) -> str:
     """Run a Python program in the pod of somebody in ``OTHERS`` and return what it prints."""
-    command = ["exec", who, f"--namespace={OTHERS[who][0]}", "--", "python3", "-c", program]
-    return cluster.kubectl(*command, timeout=timeout)
+    return cluster.kubectl("exec", who, f"--namespace={OTHERS[who][0]}", "--", "python3", "-c", program)
 
 
 def service_pods(cluster: Cluster) -> list[Json]:
@@ -89,13 +76,23 @@ def service_pods(cluster: Cluster) -> list[Json]:
     ]
 
 
+@contextmanager
+def busy_loop(cluster: Cluster, pod: str, seconds: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Keep a pod of the service busy as long as the block runs, for so many seconds at most."""
+    # `timeout` ends the loop inside the pod, whatever becomes of this process.
+    loop = ["timeout", str(seconds), "sh", "-c", "while :; do :; done"]
+    with subprocess.Popen([*cluster.command, "exec", pod, APP, "--container=service", "--", *loop]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def address(pod: Json) -> str:
-    """Return a pod's address."""
     return str(pod["status"]["podIP"])
 
 
 def name(pod: Json) -> str:
-    """Return a pod's name."""
     return str(pod["metadata"]["name"])
 
 
@@ -118,16 +115,10 @@ def utilization(cluster: Cluster) -> int | None:
     return percent
 
 
-def idle(cluster: Cluster) -> bool:
-    """Return whether the autoscaler knows the pods' load and wants no more of them."""
-    percent = utilization(cluster)
-    return percent is not None and percent < 50
-
-
 def wait_until_idle(cluster: Cluster) -> None:
     """Return when the service answers, with as many pods as it has without load, and the autoscaler wants no more."""
     wait_for("an answer", lambda: answers(READY), 120)
     # Its window would let them stay for a minute, and figures from before would bring them back.
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
-    wait_for("the load to be over", lambda: idle(cluster), 120)
+    wait_for("the load to be over", lambda: (percent := utilization(cluster)) is not None and percent < 50, 120)
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MAX)

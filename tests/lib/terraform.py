@@ -3,8 +3,6 @@
 ``python -m lib.terraform``, in ``tests``, prints the paths that a machine has to have for its tests to run there.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -88,28 +86,7 @@ def _cannot_run(reason: str) -> NoReturn:
 
 
 class TerraformError(Exception):
-    """A command of Terraform ended with a status that was not asked for; the text has what it printed."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command of Terraform that was started; what it prints goes to files in the module's folder."""
-
-    arguments: tuple[str, ...]
-    process: subprocess.Popen[bytes]
-    output: Path
-    errors: Path
-
-    def end(self, *, expect: tuple[int, ...] = (0,), timeout: float = 300) -> str:
-        """Wait for the end and return the standard output; raise :class:`TerraformError` at another status."""
-        try:
-            status = self.process.wait(timeout)
-        finally:
-            self.process.kill()
-        if status not in expect:
-            said = f"{self.output.read_text()}{self.errors.read_text()}"
-            raise TerraformError(f"terraform {' '.join(self.arguments)} ended with {status}:\n{said}")
-        return self.output.read_text()
+    """A command of Terraform failed; the text has what it printed."""
 
 
 @dataclass(frozen=True)
@@ -119,23 +96,19 @@ class Terraform:
     folder: Path
     environment: dict[str, str]
 
-    def __call__(self, *arguments: str, expect: tuple[int, ...] = (0,), timeout: float = 300) -> str:
-        """Run a command and return its standard output; raise :class:`TerraformError` at another status."""
-        return self.start(*arguments).end(expect=expect, timeout=timeout)
-
-    def start(self, *arguments: str) -> Command:
-        """Start a command, to wait for its end later."""
+    def __call__(self, *arguments: str, timeout: float = 300) -> str:
+        """Run a command and return its standard output; raise :class:`TerraformError` when it fails."""
         found = program()
         assert found, "neither terraform nor tofu is in PATH"
-        output, errors = self.folder / "stdout", self.folder / "stderr"
-        with output.open("w") as stdout, errors.open("w") as stderr:
-            process = subprocess.Popen(
-                [found, arguments[0], "-no-color", *arguments[1:]],
-                cwd=self.folder,
-                env={**os.environ, **self.environment, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"},
-                stdout=stdout, stderr=stderr,
-            )  # fmt: skip
-        return Command(arguments, process, output, errors)
+        done = subprocess.run(
+            [found, arguments[0], "-no-color", *arguments[1:]],
+            cwd=self.folder,
+            env={**os.environ, **self.environment, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"},
+            capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise TerraformError(f"terraform {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
 
     def init(self, *arguments: str) -> None:
         """Fetch the provider, from a mirror where there is one and from the registry otherwise."""

@@ -1,7 +1,5 @@
 """Waiting for what others do."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar

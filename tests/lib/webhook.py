@@ -1,7 +1,5 @@
 """The receiver of alerts that monitoring_webhook_url names: this machine, at the gateway of the cluster's network."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Iterator

@@ -18,8 +18,7 @@ def test_machine_is_bare() -> None:
 
 
 def test_check_mode_before_the_first_run() -> None:
-    run = execute("make", "check")
-    assert run.status == 0, run.output
+    run = execute("make", "check").ok()
     assert run.recap("changed") >= 3, run.output
     assert not (ROOT / ".state" / "local").exists()
 
@@ -31,24 +30,19 @@ def test_check_mode_of_what_hands_on_where_nothing_is_made_yet(tmp_path: Path, n
     values = {"platform_cache_dir": str(cache), "image_registry": "127.0.0.1:1/nobody", "bundle_file": str(bundle)}
     # The folder may be in memory.
     values["offline_images_disk_gib"] = "1"
-    run = execute("ansible-playbook", "--check", "-e", json.dumps(values), f"playbooks/{name}.yml")
-    assert run.status == 0, run.output
+    run = execute("ansible-playbook", "--check", "-e", json.dumps(values), f"playbooks/{name}.yml").ok()
     assert run.recap("changed") > 0, run.output
     assert not list(cache.glob("artifacts/*"))
     assert not bundle.exists()
 
 
 def test_down_with_nothing_there_changes_nothing() -> None:
-    run = execute("make", "down")
-    assert run.status == 0, run.output
-    assert run.recap("changed") == 0, run.output
+    execute("make", "down").ok(changed=0)
 
 
 def test_user_who_cannot_become_root_is_told() -> None:
     subprocess.run(["useradd", "--create-home", "somebody"], check=True)
     settings = ["env", "HOME=/home/somebody", "USER=somebody"]
-    run = execute("runuser", "--user=somebody", "--", *settings, "make", "up")
-    assert run.status != 0
-    assert "somebody cannot become root here" in run.message()
-    assert "ARGS=--ask-become-pass" in run.message()
-    assert run.recap("changed") == 0
+    execute("runuser", "--user=somebody", "--", *settings, "make", "up").failed(
+        "somebody cannot become root here", "ARGS=--ask-become-pass", changed=0
+    )

@@ -60,8 +60,7 @@ def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> 
     build = ["ansible-playbook", "playbooks/images.yml"]
     killed(*build, when="the image's build to start", condition=lambda: any(images.glob(".building-*")), cwd=other_node)
     assert set(images.glob("[!.]*")) == before, "half an image looks like a whole one"
-    run = execute(*build, cwd=other_node)
-    assert run.status == 0, run.output
+    execute(*build, cwd=other_node).ok()
     (built,) = set(images.glob("[!.]*")) - before
     assert (built / "image.tar").exists()
     assert not list(images.glob(".building-*"))
@@ -73,11 +72,10 @@ def on_other_port(target: str) -> tuple[str, ...]:
 
 
 def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
-    assert execute("make", "down").status == 0
+    execute("make", "down").ok()
     killed("make", "up", when="the node to start", condition=lambda: running("counter-local-control-plane"))
     assert not json.loads(RECORD.read_text())["current"]
-    run = execute("make", "up")
-    assert run.status == 0, run.output
+    execute("make", "up").ok()
     assert [count(URL), count(URL)] == [1, 2]
     (node,) = Cluster("local").get("nodes")["items"]
     assert {"type": "Ready", "status": "True"}.items() <= node["status"]["conditions"][-1].items()
@@ -86,12 +84,9 @@ def test_killed_while_it_makes_the_cluster_and_started_again() -> None:
 def test_change_that_takes_other_nodes_is_announced_and_not_done_by_the_way() -> None:
     before, node = count(URL), Cluster("local").node
     check, up = execute(*on_other_port("check")), execute(*on_other_port("up"))
-    for said in (check, up):
-        assert f"hostPort: 8080 -> {OTHER_PORT}" in said.message()
-        assert "make upgrade" in said.message()
-    assert check.status == 0, check.output
-    assert up.status != 0
-    assert up.recap("changed") == 0, up.output
+    announced = (f"hostPort: 8080 -> {OTHER_PORT}", "make upgrade")
+    check.ok(*announced)
+    up.failed(*announced, changed=0)
     assert Cluster("local").node == node
     assert count(URL) == before + 1
 
@@ -99,10 +94,7 @@ def test_change_that_takes_other_nodes_is_announced_and_not_done_by_the_way() ->
 def test_upgrade_that_fails_brings_the_old_nodes_back() -> None:
     before, node = count(URL), Cluster("local").node
     with socket.create_server(("127.0.0.1", OTHER_PORT)):
-        run = execute(*on_other_port("upgrade"))
-    assert run.status != 0, run.output
-    assert "and the old ones run again" in run.message()
-    assert "address already in use" in run.message()
+        execute(*on_other_port("upgrade")).failed("and the old ones run again", "address already in use")
     assert Cluster("local").node == node
     wait_for("an answer", lambda: answers(f"{URL}readyz"), 120)
     assert count(URL) == before + 1
@@ -114,9 +106,7 @@ def test_certificates_are_renewed_in_their_last_days() -> None:
     old, record = kubeconfig.read_text(), json.loads(RECORD.read_text())
     record["current"]["certificates_end"] = str(datetime.now(UTC).date() + timedelta(days=59))
     RECORD.write_text(json.dumps(record))
-    run = execute("make", "up")
-    assert run.status == 0, run.output
-    assert "were renewed" in run.message()
+    execute("make", "up").ok("were renewed")
     assert kubeconfig.read_text() != old
     assert Cluster("local").get("nodes")["items"], "the API server takes the new one"
     assert json.loads(RECORD.read_text())["current"]["certificates_end"] > record["current"]["certificates_end"]
@@ -126,8 +116,7 @@ def test_certificates_are_renewed_in_their_last_days() -> None:
 def test_stopped_node_is_started_again() -> None:
     before = count(URL)
     docker("stop", Cluster("local").node)
-    run = execute("make", "up")
-    assert run.status == 0, run.output
+    execute("make", "up").ok()
     assert count(URL) == before + 1
 
 
@@ -140,8 +129,7 @@ def test_count_goes_on_when_the_machines_docker_was_restarted() -> None:
     docker("start", "counter-local-logs")
     docker("start", Cluster("local").node)
     wait_for("the service, without a run", lambda: answers(f"{URL}readyz"), 300)
-    up = execute("make", "up")
-    assert (up.status, up.recap("changed")) == (0, 0), up.output
+    execute("make", "up").ok(changed=0)
     assert count(URL) == before + 1
 
 
@@ -151,21 +139,17 @@ def test_node_that_docker_gave_another_address_goes_on() -> None:
     record = json.loads(RECORD.read_text())
     del record["current"]["address"]
     RECORD.write_text(json.dumps(record))
-    assert execute("make", "check").recap("changed") == 0
+    execute("make", "check").ok(changed=0)
     docker("stop", node)
     image = docker("inspect", "--format={{.Config.Image}}", "counter-local-logs")
     docker("run", "--detach", f"--name={stranger}", "--network=counter-local", image, "sleep", "infinity")
     try:
         docker("start", node)
-        promised = execute("make", "check")
-        assert "with certificates for another address" in promised.output
-        assert "it has no certificates for that yet" in promised.message()
-        up = execute("make", "up")
-        assert up.status == 0, up.output
-        assert "Docker had given the node of cluster counter-local another address" in up.message()
+        promised = ("with certificates for another address", "it has no certificates for that yet")
+        execute("make", "check").ok(*promised)
+        execute("make", "up").ok("Docker had given the node of cluster counter-local another address")
         assert count(URL) == before + 1
-        again = execute("make", "up")
-        assert (again.status, again.recap("changed"), again.recap("changed", "logs")) == (0, 0, 0), again.output
+        execute("make", "up").ok(changed=0).ok(changed=0, host="logs")
     finally:
         docker("rm", "--force", stranger)
 
@@ -179,8 +163,7 @@ def test_patched_packages_are_rolled_out_on_the_node_that_is_there() -> None:
         return {entry["name"]: entry["image"] for entry in specs}
 
     before, node, old = count(URL), Cluster("local").node, images()
-    run = execute("make", "up", "ARGS=-e platform_packages_date=patched")
-    assert run.status == 0, run.output
+    execute("make", "up", "ARGS=-e platform_packages_date=patched").ok()
     assert Cluster("local").node == node
     new = images()
     assert set(new) == {"proxy", "service", "valkey"}
@@ -199,13 +182,10 @@ def test_upgrade_killed_at_three_points_loses_no_count() -> None:
     killed(*upgrade, when="the old node to stop", condition=lambda: not running(old), after=0)
     killed(*upgrade, when="the new node to start", condition=lambda: running(f"{new}-control-plane"))
     killed(*upgrade, when="the new node to be ready", condition=ended, after=0)
-    run = execute(*on_other_port("up"))
-    assert run.status == 0, run.output
+    execute(*on_other_port("up")).ok()
     assert Cluster("local").node == f"{new}-control-plane"
     assert not docker("ps", "--all", "--quiet", f"--filter=name=^{old}$")
     assert count(OTHER_URL) == before + 1
-    again = execute(*on_other_port("up"))
-    assert again.recap("changed") == 0, again.output
-    back = execute("make", "upgrade")
-    assert back.status == 0, back.output
+    execute(*on_other_port("up")).ok(changed=0)
+    execute("make", "upgrade").ok()
     assert count(URL) == before + 2

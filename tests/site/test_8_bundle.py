@@ -17,8 +17,7 @@ pytestmark = pytest.mark.soak
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a bundle in parts."""
     folder = tmp_path_factory.mktemp("bundles")
-    run = execute("make", "bundle", f"FILE={folder / 'platform.bundle'}", "PART_MIB=700", timeout=3600)
-    assert run.status == 0, run.output
+    execute("make", "bundle", f"FILE={folder / 'platform.bundle'}", "PART_MIB=700", timeout=3600).ok()
     return folder
 
 
@@ -33,8 +32,7 @@ def newer(bundles: Path) -> Path:
     # In another copy, as this one goes into a machine; and not as the environment that is alive beside it.
     made = shutil.copytree(project, bundles / "made")
     beside = "ARGS=-e platform_environment=machines"
-    run = execute("make", f"--directory={made}", "bundle", f"FILE={project}.bundle", beside, timeout=3600)
-    assert run.status == 0, run.output
+    execute("make", f"--directory={made}", "bundle", f"FILE={project}.bundle", beside, timeout=3600).ok()
     return project
 
 
@@ -50,36 +48,28 @@ def alone(request: pytest.FixtureRequest, bundles: Path) -> Iterator[Machine]:
 
 def test_from_nothing_to_logs_and_metrics_and_on_to_a_newer_bundle(alone: Machine, bundles: Path, newer: Path) -> None:
     bundle = f"BUNDLE={bundles / 'platform.bundle'}"
-    before = alone.run("ip", "route").output
-    assert before == "", "it has a way out"
-    run = alone.run("make", "up", bundle)
-    assert run.status == 0, run.output
+    assert alone.run("ip", "route").output == "", "it has a way out"
+    run = alone.run("make", "up", bundle).ok()
     assert [alone.count() for _ in range(2)] == [1, 2]
     assert not re.search(r"^ *\d+ s  compile ", run.output, re.MULTILINE)
     assert alone.run("sh", "-c", "ip route | grep default").status == 1
-    again = alone.run("make", "up", bundle)
-    assert (again.status, again.recap("changed"), again.recap("changed", "logs")) == (0, 0, 0), again.output
+    alone.run("make", "up", bundle).ok(changed=0).ok(changed=0, host="logs")
 
     def found() -> bool:
         return '"_msg"' in alone.run("make", "logs", bundle, "QUERY=app:counter | limit 5").output
 
     wait_for("lines of the service", found, 60)
-    contracts = alone.run("make", "test", bundle)
-    assert contracts.status == 0, contracts.output
+    alone.run("make", "test", bundle).ok()
 
     alone.take(newer)
     other = f"BUNDLE={newer}.bundle"
-    refused = alone.run("make", "up", bundle)
-    assert refused.status != 0
-    assert "f" * 40 in refused.output
+    alone.run("make", "up", bundle).failed("f" * 40)
     kubectl = [".state/local/bin/kubectl", "--kubeconfig=.state/local/kubeconfig"]
     images = [*kubectl, "get", "deployments", "--all-namespaces", "--output=jsonpath={..image}"]
     older = alone.run(*images)
     assert "counter-platform/counter" in older.output
-    upgraded = alone.run("make", "up", other)
-    assert upgraded.status == 0, upgraded.output
+    alone.run("make", "up", other).ok()
     assert alone.run(*images).output != older.output
     assert [alone.count() for _ in range(2)] == [3, 4]
-    down = alone.run("make", "down", other)
-    assert down.status == 0, down.output
+    alone.run("make", "down", other).ok()
     assert alone.run("docker", "ps", "--all", "--quiet").output == ""

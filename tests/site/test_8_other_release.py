@@ -11,7 +11,6 @@ pytestmark = pytest.mark.soak
 
 @pytest.fixture
 def bare() -> Iterator[Machine]:
-    """A machine of Debian 13."""
     make_image("trixie")
     machine = Machine("counter-test-trixie", "tests/site")
     machine.start("trixie", [])
@@ -20,20 +19,15 @@ def bare() -> Iterator[Machine]:
 
 
 def test_up_ten_requests_the_tests_and_one_more(bare: Machine) -> None:
-    run = bare.run("make", "up")
-    assert run.status == 0, run.output
+    bare.run("make", "up").ok()
     assert [bare.count() for _ in range(10)] == list(range(1, 11))
-    again = bare.run("make", "up")
-    assert again.recap("changed") == 0, again.output
-    tests = bare.run("make", "test", "JOBS=bare lint")
-    assert tests.status == 0, tests.output
+    bare.run("make", "up").ok(changed=0)
+    bare.run("make", "test", "JOBS=bare lint").ok()
     assert bare.count() == 11
     # As it was written on another machine.
     saved = json.dumps({"count": 214472, "environment": "local", "time": "2026-11-25T02:40:16Z"})
     bare.run("sh", "-c", f"echo '{saved}' >/srv/count.json")
-    restore = bare.run("make", "restore", "FILE=/srv/count.json")
-    assert restore.status == 0, restore.output
+    bare.run("make", "restore", "FILE=/srv/count.json").ok()
     assert bare.count() == 214473
-    down = bare.run("make", "down")
-    assert down.status == 0, down.output
+    bare.run("make", "down").ok()
     assert bare.run("docker", "ps", "--all", "--quiet").output == ""

@@ -1,7 +1,5 @@
 """The site is taken apart: what it has counted and gathered outlives all but `make down`, which removes it all."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
@@ -31,8 +29,7 @@ def lose_state_folder() -> None:
 def test_lost_state_folder_costs_nothing() -> None:
     before, node = count(URL), Cluster("local").node
     lose_state_folder()
-    run = execute("make", "up")
-    assert run.status == 0, run.output
+    execute("make", "up").ok()
     assert Cluster("local").node == node
     assert count(URL) == before + 1
     assert Lines(Cluster("local")).query("* | limit 1")
@@ -48,9 +45,9 @@ def test_lost_state_folder_and_no_more_logs_and_monitoring_cost_no_count_and_no_
     node, password = cluster.node, (cluster.state / "valkey-password").read_text()
     secrets = {file: file.read_bytes() for file in lines.secrets.iterdir() if file.is_file()}
     lose_state_folder()
-    run = execute("make", "up", "ARGS=-e platform_logs=false -e platform_monitoring=false")
-    assert run.status == 0, run.output
-    assert "was taken over as it is, with its count" in run.message()
+    execute("make", "up", "ARGS=-e platform_logs=false -e platform_monitoring=false").ok(
+        "was taken over as it is, with its count"
+    )
     assert cluster.node == node
     assert (cluster.state / "valkey-password").read_text() == password
     assert count(URL) == before + 1
@@ -70,8 +67,7 @@ def test_killed_upgrade_goes_on_and_the_count_with_it() -> None:
     changed = f"ARGS=-e platform_http_port={OTHER_PORT} -e platform_logs=false -e platform_monitoring=false"
     killed("make", "upgrade", changed, when="the new node to start", condition=lambda: running(new))
     # Nobody has to ask twice.
-    run = execute("make", "up", changed)
-    assert run.status == 0, run.output
+    execute("make", "up", changed).ok()
     assert Cluster("local").node == new
     assert count(f"http://127.0.0.1:{OTHER_PORT}/") == before + 1
 
@@ -92,9 +88,7 @@ def test_down_removes_what_up_made_and_nothing_else(bystander: str) -> None:
     mounts = json.loads(docker("inspect", Cluster("local").node))[0]["Mounts"]
     volumes = {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
     assert volumes
-    run = execute("make", "down")
-    assert run.status == 0, run.output
-    assert "stays for the next time" in run.message()
+    run = execute("make", "down").ok("stays for the next time")
     assert not [name for name in containers() if name.startswith("counter-local")]
     assert NETWORK not in docker("network", "ls", "--format={{.Name}}").split()
     assert not volumes & set(docker("volume", "ls", "--quiet").split())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 from lib.machine import commit
 from lib.paths import ROOT
 
@@ -19,20 +19,12 @@ RECORD = ROOT / "tests/soak.json"
 
 @dataclass(frozen=True)
 class Job:
-    """How a job ended.
-
-    Attributes:
-        name: of the job, its log and its report.
-        budget: seconds that it may take.
-        status: its exit status; None where it was not run, as a job that it needs has failed.
-        seconds: of wall time.
-        processor: seconds of processor time, without those of containers.
-        cases: its tests.
-    """
+    """How a job ended. Times are seconds; those of the processor are without containers."""
 
     name: str
     budget: int
     status: int | None
+    """Its exit status; None where it was not run, as a job that it needs has failed."""
     seconds: float
     processor: float
     cases: list[TestCase]
@@ -64,8 +56,7 @@ def read(reports: Path, name: str, budget: int) -> Job:
     if not times.exists():
         return Job(name, budget, None, 0, 0, [])
     status, seconds, user, system = times.read_text().split()
-    found = JUnitXml.fromfile(str(report)) if report.exists() else JUnitXml()
-    suites = [found] if isinstance(found, TestSuite) else list(found)
+    suites = JUnitXml.fromfile(str(report)) if report.exists() else JUnitXml()
     cases = [case for suite in suites for case in suite]
     return Job(name, budget, int(status), float(seconds), float(user) + float(system), cases)
 
@@ -114,12 +105,6 @@ def soaked() -> str:
     )
 
 
-def record(jobs: list[Job]) -> dict[str, dict[str, object]]:
-    """Return what the record has of these jobs."""
-    today = str(datetime.now(UTC).date())
-    return {job.name: {"commit": commit(), "date": today, "passed": job.status == 0} for job in jobs}
-
-
 def main(arguments: list[str]) -> int:
     """Print the summary of a suite's jobs, each given as NAME=BUDGET; return 1 where one did not pass."""
     suite, *given = arguments
@@ -128,7 +113,8 @@ def main(arguments: list[str]) -> int:
     counts = [sum(column) for column in zip(*(job.counts for job in jobs), strict=True)]
     seconds = float(os.environ["SECONDS_TAKEN"])
     if suite == "soak":
-        (reports / "soak.json").write_text(json.dumps(record(jobs)))
+        run = {"commit": commit(), "date": str(datetime.now(UTC).date())}
+        (reports / "soak.json").write_text(json.dumps({job.name: {**run, "passed": job.status == 0} for job in jobs}))
     words = [f"{count} {word}" for count, word in zip(counts, ("passed", "failed", "skipped"), strict=True) if count]
     sections = [
         table(jobs),

@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import FrameType
 
 from lib.machine import PROJECT, Machine, MachineError, engine_answers, make_image
 from lib.machine import REPORTS as MACHINE_REPORTS
@@ -44,25 +43,15 @@ def preflight() -> None:
         raise MachineError("a container engine needs root, and there is no sudo: run as root")
 
 
-def ended(number: int, _frame: FrameType | None) -> None:
-    """Leave by way of ``finally`` when the run is ended from outside."""
-    sys.exit(128 + number)
-
-
-def run_of(suite: str, names: list[str]) -> list[str]:
-    """Return the command that runs jobs of a suite, or all where none is named."""
-    return [
-        "make",
-        "--no-print-directory",
-        f"--file=tests/jobs/{suite}.mk",
-        *([f"JOBS='{' '.join(names)}'"] if names else []),
-    ]
+def jobs_of(suite: str) -> list[str]:
+    """Return the names of a suite's jobs."""
+    listing = ["make", "--no-print-directory", f"--file=tests/jobs/{suite}.mk", "names"]
+    return subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 
 
 def check_names(suite: str, names: list[str]) -> None:
     """Raise :class:`MachineError` where a suite has no job of a name."""
-    listing = ["make", "--no-print-directory", f"--file=tests/jobs/{suite}.mk", "names"]
-    known = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    known = jobs_of(suite)
     if unknown := sorted(set(names) - {*known, "roles"}):
         raise MachineError(f"make {suite} has no job {', '.join(unknown)}; it has {', '.join(known)}")
 
@@ -89,7 +78,9 @@ def prove(suite: str, names: list[str]) -> int:
         archive = os.environ.get("LOG_STORE_ARCHIVE")
         bare.start("bookworm", [*mounts(), *([Path(archive)] if archive else [])])
         passed_on = {key: os.environ[key] for key in ("CI", "LOG_STORE_ARCHIVE", "PYTEST_ADDOPTS") if key in os.environ}
-        inside = f"make --no-print-directory venv && exec {' '.join(run_of(suite, names))}"
+        jobs = f"JOBS='{' '.join(names)}'" if names else ""
+        make = "make --no-print-directory"
+        inside = f"{make} venv && exec {make} --file=tests/jobs/{suite}.mk {jobs}"
         path = f"{PROJECT}/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         status = subprocess.run(
             bare.command("sh", "-c", inside, environment={"PATH": path, "HOME": "/root", **passed_on}), check=False
@@ -105,7 +96,8 @@ def prove(suite: str, names: list[str]) -> int:
 def main(arguments: list[str]) -> int:
     """Prove; return the exit status."""
     suite, *names = arguments
-    signal.signal(signal.SIGTERM, ended)
+    # What ends the run from outside must not leave the machine there.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     (ROOT / ".state").mkdir(mode=0o700, exist_ok=True)
     with Path(ROOT / ".state" / "test.lock").open("w") as lock:
         try:

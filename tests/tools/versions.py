@@ -1,21 +1,21 @@
 """Bring one version of the project to another one, and list what is newer on the package mirrors.
 
-``make bump WHAT=NAME TO=VERSION`` and ``make outdated``. What changes is worked out on copies and written at the end,
-so a version that the mirrors lack leaves every file as it was. In ``tests``, with ``collections`` in ``PYTHONPATH``:
-``python -m tools.versions bump NAME VERSION`` and ``python -m tools.versions outdated``.
+``make bump WHAT=NAME TO=VERSION`` and ``make outdated``. A bump works on a copy, and what changed there is written at
+the end, so a version that the mirrors lack leaves every file as it was. In ``tests``, with ``collections`` in
+``PYTHONPATH``: ``python -m tools.versions bump NAME VERSION`` and ``python -m tools.versions outdated``.
 """
 
 from __future__ import annotations
 
-import argparse
+import functools
 import json
 import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterator
 from datetime import date
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,11 +26,6 @@ from ansible_collections.counter.platform.plugins.module_utils.commands import C
 from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors, sources
 from ansible_collections.counter.platform.plugins.module_utils.go import go_environment
 from lib.paths import CACHE, ROOT
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
-Changes = dict[Path, str]
-"""New texts of files, by their paths in the project."""
 
 TABLE = Path("roles/platform/defaults/main/images.yml")
 IMAGES = Path("roles/offline_images")
@@ -58,6 +53,7 @@ PROGRAMS = {
 }
 """The folder and the module of each program that has a version of its own. CoreDNS is not among them: kubeadm names its
 version. Nor are the collector's other parts: they have the version of the one here."""
+FOLDERS = {folder for folder, _ in PROGRAMS.values()}
 OWN = ("go.opentelemetry.io/collector/", OF_THE_COLLECTOR)
 """What the names of modules begin with that work in one release only, the collector's. Prometheus has newer ones."""
 HELD = {"collector": ("k8s.io/api", "k8s.io/client-go")}
@@ -74,6 +70,15 @@ PACKAGES = {"packages": "platform_packages_date", "node-packages": "platform_nod
 """The variable of each day of Debian's packages: the nodes' day is one of its own, as another takes other nodes."""
 TAGS_OF_KUBEADM = {"coredns": "CoreDNSVersion", "etcd": "DefaultEtcdVersion", "pause": "PauseVersion"}
 """Images whose tags kubeadm decides, with the constants that it has them in."""
+FILES = [
+    TABLE,
+    IMAGES / "defaults/main.yml",
+    *FOLDERS,
+    BOOTSTRAP,
+    COLLECTIONS,
+    *(project / name for project in PROJECTS for name in ("pyproject.toml", "uv.lock")),
+]
+"""What a bump reads and may change."""
 
 
 class VersionError(Exception):
@@ -109,17 +114,21 @@ def selected(go_mod: str) -> dict[str, str]:
     return versions | {module: to for module, to in replacements(go_mod).items() if module in versions}
 
 
+def once(text: str, pattern: str) -> str:
+    """Return what the pattern's only group matches; raise :class:`VersionError` unless the pattern matches once."""
+    found: list[str] = re.findall(pattern, text, re.MULTILINE)
+    if len(found) != 1:
+        raise VersionError(f"{pattern} is there {len(found)} times instead of once")
+    return found[0]
+
+
 def replaced(text: str, pattern: str, value: str) -> str:
-    """Return a text with a value after what the pattern's only group matches, instead of the value that is there.
-
-    Raises :class:`VersionError` unless the pattern matches once.
-    """
-    new, count = re.subn(pattern, lambda found: found[1] + value, text, flags=re.MULTILINE)
-    if count != 1:
-        raise VersionError(f"{pattern} is there {count} times instead of once")
-    return new
+    """Return a text with a value after what :func:`once` returns, instead of the value that is there."""
+    before = once(text, pattern)
+    return re.sub(pattern, lambda _: before + value, text, flags=re.MULTILINE)
 
 
+@functools.cache
 def kubernetes_source(folder: Path, version: str) -> Path:
     """Return the folder with the source of a release of Kubernetes, fetched and verified by Go."""
     return Path(json.loads(go(folder, "mod", "download", "-json", f"{KUBERNETES}@{version}"))["Dir"])
@@ -134,13 +143,7 @@ def staging_modules(source: Path) -> set[str]:
 def tags_of_kubeadm(source: Path) -> dict[str, str]:
     """Return the tags that the kubeadm of a source of Kubernetes asks for, by the names of the table of images."""
     text = (source / "cmd/kubeadm/app/constants/constants.go").read_text()
-    tags = {}
-    for image, constant in TAGS_OF_KUBEADM.items():
-        found = re.findall(rf'^\s*{constant} = "(\S+)"$', text, re.MULTILINE)
-        if len(found) != 1:
-            raise VersionError(f"{constant} is {len(found)} times in kubeadm's constants.go instead of once")
-        tags[image] = found[0]
-    return tags
+    return {image: once(text, rf'^\s*{constant} = "(\S+)"$') for image, constant in TAGS_OF_KUBEADM.items()}
 
 
 def tagged(text: str, image: str, tag: str) -> str:
@@ -163,43 +166,42 @@ def table(text: str, versions: dict[str, str], tags: dict[str, str]) -> str:
     return text
 
 
-def bump_program(root: Path, name: str, to: str) -> Changes:
-    """Return what it takes to compile another version of a program; with Kubernetes comes what kubeadm asks for.
+def bump_program(root: Path, name: str, to: str) -> None:
+    """Require another version of a program; with Kubernetes comes what kubeadm asks for.
 
     Go selects every indirect version anew, so that the result depends on nothing but the versions that go.mod names.
     """
     program, module = PROGRAMS[name]
-    with TemporaryDirectory() as temporary:
-        folder = Path(shutil.copytree(root / program, Path(temporary, "programs")))
-        try:
-            found = go(folder, "list", "-m", "-f", "{{.Version}}", f"{module}@{to}").strip()
-        except CommandError as error:
-            raise VersionError(f"Go finds no {to} of {module}: {str(error).splitlines()[-1].strip()}") from error
-        if found != to:
-            raise VersionError(f"{to} is no version of {module}; Go takes it for {found}")
-        parts = [module]
-        if module.startswith(OF_THE_COLLECTOR):
-            here = required((folder / "go.mod").read_text())
-            parts = [part for part in here if part.startswith(OF_THE_COLLECTOR)]
-        edits = [f"-require={part}@{to}" for part in parts]
-        if module == KUBERNETES:
-            source = kubernetes_source(folder, to)
-            new, version = staging_modules(source), to.replace("v1.", "v0.", 1)
-            old = set(re.findall(r"^\s(k8s\.io/\S+) => ", (folder / "go.mod").read_text(), re.MULTILINE))
-            edits += [f"-require={COREDNS}@{tags_of_kubeadm(source)['coredns']}"]
-            edits += [f"-dropreplace={entry}" for entry in sorted(old - new)]
-            edits += [f"-replace={entry}={entry}@{version}" for entry in sorted(new)]
-        go(folder, "mod", "edit", *edits)
-        changes = level(root, {program: folder}, Path(temporary))
-        versions = required(changes[program / "go.mod"])
-        if versions[module] != to:
-            raise VersionError(f"{name} would be {versions[module]}: another program needs that")
-        images = (root / TABLE).read_text()
-        if program == NODE_PROGRAMS:
-            images = table(images, versions, tags_of_kubeadm(kubernetes_source(folder, versions[KUBERNETES])))
-        elif f"\n  {name}:\n" in images:
-            images = tagged(images, name, to)
-        return {**changes, TABLE: images}
+    folder = root / program
+    try:
+        found = go(folder, "list", "-m", "-f", "{{.Version}}", f"{module}@{to}").strip()
+    except CommandError as error:
+        raise VersionError(f"Go finds no {to} of {module}: {str(error).splitlines()[-1].strip()}") from error
+    if found != to:
+        raise VersionError(f"{to} is no version of {module}; Go takes it for {found}")
+    here = (folder / "go.mod").read_text()
+    parts = [module]
+    if module.startswith(OF_THE_COLLECTOR):
+        parts = [part for part in required(here) if part.startswith(OF_THE_COLLECTOR)]
+    edits = [f"-require={part}@{to}" for part in parts]
+    if module == KUBERNETES:
+        source = kubernetes_source(folder, to)
+        new, version = staging_modules(source), to.replace("v1.", "v0.", 1)
+        old = set(re.findall(r"^\s(k8s\.io/\S+) => ", here, re.MULTILINE))
+        edits += [f"-require={COREDNS}@{tags_of_kubeadm(source)['coredns']}"]
+        edits += [f"-dropreplace={entry}" for entry in sorted(old - new)]
+        edits += [f"-replace={entry}={entry}@{version}" for entry in sorted(new)]
+    go(folder, "mod", "edit", *edits)
+    level(root, program)
+    versions = required((folder / "go.mod").read_text())
+    if versions[module] != to:
+        raise VersionError(f"{name} would be {versions[module]}: another program needs that")
+    images = (root / TABLE).read_text()
+    if program == NODE_PROGRAMS:
+        images = table(images, versions, tags_of_kubeadm(kubernetes_source(folder, versions[KUBERNETES])))
+    elif f"\n  {name}:\n" in images:
+        images = tagged(images, name, to)
+    (root / TABLE).write_text(images)
 
 
 def order(version: str) -> tuple[list[int], bool, list[tuple[bool, int, str]]]:
@@ -209,49 +211,33 @@ def order(version: str) -> tuple[list[int], bool, list[tuple[bool, int, str]]]:
     return [int(number) for number in numbers.split(".")], not before, parts
 
 
-def level(root: Path, changed: dict[Path, Path], temporary: Path) -> Changes:
+def level(root: Path, changed: Path) -> None:
     """Let Go select the indirect versions anew, and bring what programs share to the newest version that one needs.
 
     Go compiles a package once for all programs that have it, and all that it imports, in the same version. The node's
     programs only follow where they are what changes: another version of theirs takes other nodes.
 
     Parameters:
-        root: the project.
-        changed: copies of the modules that require something else now, by their folders in the project.
-        temporary: where the other modules are copied to.
+        root: the copy of the project.
+        changed: the folder of the module that requires something else now.
     """
-    folders = {folder for folder, _ in PROGRAMS.values()}
-    copies = {
-        folder: changed.get(folder) or Path(shutil.copytree(root / folder, temporary / folder)) for folder in folders
-    }
-    free = sorted(folder for folder in folders if folder in changed or folder != NODE_PROGRAMS)
+    free = sorted(folder for folder in FOLDERS if folder == changed or folder != NODE_PROGRAMS)
     for folder in free:
-        go_mod = copies[folder] / "go.mod"
+        go_mod = root / folder / "go.mod"
         go_mod.write_text(re.sub(r"^.* // indirect\n", "", go_mod.read_text(), flags=re.MULTILINE))
-        excluded = json.loads(go(copies[folder], "mod", "edit", "-json")).get("Exclude") or []
+        excluded = json.loads(go(root / folder, "mod", "edit", "-json")).get("Exclude") or []
         drops = [f"-dropexclude={entry['Path']}@{entry['Version']}" for entry in excluded]
-        go(copies[folder], "mod", "edit", *drops, "-fmt")
-        select_versions(root, copies[folder])
-    while edits := raised(copies, free):
+        go(root / folder, "mod", "edit", *drops, "-fmt")
+        select_versions(root, folder)
+    while edits := raised(root, free):
         for folder, raises in edits.items():
-            go(copies[folder], "mod", "edit", *raises)
-            select_versions(root, copies[folder])
-    return {folder / name: (copies[folder] / name).read_text() for folder in free for name in ("go.mod", "go.sum")}
+            go(root / folder, "mod", "edit", *raises)
+            select_versions(root, folder)
 
 
-def held(folder: Path) -> set[str]:
-    """Return the modules whose version in a folder is no other program's business."""
-    names = {name for name, (where, _) in PROGRAMS.items() if where == folder}
-    return {
-        COREDNS,
-        *(PROGRAMS[name][1] for name in names),
-        *(module for name in names for module in HELD.get(name, ())),
-    }
-
-
-def raised(copies: dict[Path, Path], free: list[Path]) -> dict[Path, list[str]]:
+def raised(root: Path, free: list[Path]) -> dict[Path, list[str]]:
     """Return what `go mod edit` takes to bring each of the free modules to the versions that all of them shall have."""
-    texts = {folder: (copy / "go.mod").read_text() for folder, copy in copies.items()}
+    texts = {folder: (root / folder / "go.mod").read_text() for folder in FOLDERS}
     here = {folder: selected(text) for folder, text in texts.items()}
     wanted: dict[str, str] = {}
     for versions in here.values():
@@ -261,7 +247,9 @@ def raised(copies: dict[Path, Path], free: list[Path]) -> dict[Path, list[str]]:
     wanted |= {module: here[NODE_PROGRAMS][module] for module in OF_THE_API_SERVER}
     edits = {}
     for folder in free:
-        movable = wanted.keys() - held(folder) - replacements(texts[folder]).keys()
+        # Some versions are no other program's business.
+        own = [(module, *HELD.get(name, ())) for name, (where, module) in PROGRAMS.items() if where == folder]
+        movable = wanted.keys() - {COREDNS, *chain(*own)} - replacements(texts[folder]).keys()
         other = {module: version for module, version in here[folder].items() if version != wanted.get(module, version)}
         steps = [f"-require={module}@{wanted[module]}" for module in other if module in movable]
         # Whoever requires an excluded version takes an older one. By a replacement, Go would name the package's files
@@ -282,8 +270,8 @@ def select_versions(root: Path, folder: Path) -> None:
     Not by ``go mod tidy``: it would add what only tests and other systems need.
     """
     tags = yaml.safe_load((root / IMAGES / "defaults/main.yml").read_text())["offline_images_go_tags"]
-    (folder / "go.sum").write_text("")
-    go(folder, "list", "-mod=mod", f"-tags={','.join(tags)}", "-deps", "tool", "./...")
+    (root / folder / "go.sum").write_text("")
+    go(root / folder, "list", "-mod=mod", f"-tags={','.join(tags)}", "-deps", "tool", "./...")
 
 
 def packages_day(root: Path) -> str:
@@ -311,8 +299,8 @@ def packages_day(root: Path) -> str:
     return max(days).date().isoformat()
 
 
-def bump_packages(root: Path, variable: str, to: str) -> Changes:
-    """Return what it takes to build from the packages of another day what has its day from a variable."""
+def bump_packages(root: Path, variable: str, to: str) -> None:
+    """Set the day of the packages in a variable."""
     try:
         day = date.fromisoformat(to)
     except ValueError as error:
@@ -320,20 +308,15 @@ def bump_packages(root: Path, variable: str, to: str) -> Changes:
     newest = packages_day(root)
     if day.isoformat() > newest:
         raise VersionError(f"Debian's mirrors have the packages of {newest}, and none of {to} yet")
-    pattern = rf'^({variable}: )"\S+"'
-    return {TABLE: replaced((root / TABLE).read_text(), pattern, f'"{day.isoformat()}"')}
+    images = root / TABLE
+    images.write_text(replaced(images.read_text(), rf'^({variable}: )"\S+"', f'"{day.isoformat()}"'))
 
 
-def requirements(project: Path) -> Iterator[str]:
-    """Yield the requirements of a Python project as its pyproject.toml has them, those of its groups too."""
-    about = tomllib.loads((project / "pyproject.toml").read_text())
-    for listed in [about["project"]["dependencies"], *about.get("dependency-groups", {}).values()]:
-        yield from listed
-
-
-def package_of(requirement: str) -> str:
-    """Return the name of the package that a requirement is about."""
-    return canonicalize_name(Requirement(requirement).name)
+def packages_of(project: Path) -> set[str]:
+    """Return the names of the packages that a Python project requires, those of its groups too, by its uv.lock."""
+    (own,) = [entry for entry in tomllib.loads((project / "uv.lock").read_text())["package"] if "metadata" in entry]
+    groups = [own["metadata"]["requires-dist"], *own["metadata"].get("requires-dev", {}).values()]
+    return {entry["name"] for group in groups for entry in group}
 
 
 def python_packages(root: Path) -> dict[str, str]:
@@ -341,8 +324,8 @@ def python_packages(root: Path) -> dict[str, str]:
 
     That is its own but where something else has it: the client for Kubernetes is ``python-kubernetes``.
     """
-    names = {package_of(requirement) for project in PROJECTS for requirement in requirements(root / project)}
-    return {f"python-{name}" if name in PROGRAMS else name: name for name in sorted(names)}
+    names = sorted(set.union(*(packages_of(root / project) for project in PROJECTS)))
+    return {f"python-{name}" if name in PROGRAMS else name: name for name in names}
 
 
 def locked(lock: str, package: str) -> dict[str, Any]:
@@ -351,52 +334,42 @@ def locked(lock: str, package: str) -> dict[str, Any]:
     return dict(found)
 
 
-def bump_python(root: Path, package: str, to: str) -> Changes:
-    """Return what it takes to lock another version of a Python package in every project that requires it."""
-    changes: Changes = {}
+def bump_python(root: Path, package: str, to: str) -> None:
+    """Lock another version of a Python package in every project that requires it."""
     for project in PROJECTS:
-        pins = [entry for entry in requirements(root / project) if package_of(entry) == package]
-        if pins:
-            changes |= lock_python(root, project, package, to, pins)
+        if package in packages_of(root / project):
+            lock_python(root, project, package, to)
+    lock = (root / "uv.lock").read_text()
     if package == "uv":
-        changes[BOOTSTRAP] = bootstrap((root / BOOTSTRAP).read_text(), changes[Path("uv.lock")])
+        write_bootstrap(root / BOOTSTRAP, locked(lock, package))
     if package == "ansible":
         text = (root / COLLECTIONS).read_text()
-        for name, version in collections(locked(changes[Path("uv.lock")], package)).items():
+        for name, version in collections(locked(lock, package)).items():
             if f"name: {name}\n" in text:
                 text = replaced(text, rf"^(  - name: {re.escape(name)}\n    version: )\S+", version)
-        changes[COLLECTIONS] = text
-    return changes
+        (root / COLLECTIONS).write_text(text)
 
 
-def lock_python(root: Path, project: Path, package: str, to: str, pins: list[str]) -> Changes:
-    """Return the pyproject.toml and the uv.lock of one project that requires another version of a package.
-
-    ``pins`` are its requirements of the package; an exact one gets the new version, and any other has to allow it.
-    """
-    before, text = ((root / project / name).read_text() for name in ("uv.lock", "pyproject.toml"))
-    for pin in pins:
-        text = text.replace(f'"{pin}"', '"' + re.sub(r"==[^;\s]+", f"=={to}", pin) + '"')
-    with TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (folder / "pyproject.toml").write_text(text)
-        (folder / "uv.lock").write_text(before)
-        wanted = [f"--upgrade-package={package}=={to}", f"--python={sys.executable}"]
-        try:
-            run([tool("uv"), "lock", "--quiet", *wanted], cwd=folder, env={"UV_CACHE_DIR": str(CACHE / "uv")})
-        except CommandError as error:
-            reason = str(error).partition("\n")[2]
-            raise VersionError(f"no {package} {to} for {project / 'pyproject.toml'}: {reason}") from error
-        after = (folder / "uv.lock").read_text()
+def lock_python(root: Path, project: Path, package: str, to: str) -> None:
+    """Lock another version of a package in one project; an exact pin gets it, and any other has to allow it."""
+    pyproject, lock = root / project / "pyproject.toml", root / project / "uv.lock"
+    before = hosts(lock.read_text())
+    pin = rf'("{package}(?:\[[^]]*\])?==)[^";\s]+'
+    pyproject.write_text(re.sub(pin, rf"\g<1>{to}", pyproject.read_text(), flags=re.IGNORECASE))
+    wanted = [f"--upgrade-package={package}=={to}", f"--python={sys.executable}"]
+    try:
+        run([tool("uv"), "lock", "--quiet", *wanted], cwd=lock.parent, env={"UV_CACHE_DIR": str(CACHE / "uv")})
+    except CommandError as error:
+        reason = str(error).partition("\n")[2]
+        raise VersionError(f"no {package} {to} for {project / 'pyproject.toml'}: {reason}") from error
     # A lock is for everyone, and uv writes the addresses of the index that it is set up with.
-    if foreign := hosts(after) - hosts(before):
+    if foreign := hosts(lock.read_text()) - before:
         raise VersionError(
             f"uv would write addresses at {', '.join(sorted(foreign))} into {project / 'uv.lock'}, which has those of"
-            f" {', '.join(sorted(hosts(before)))} alone: lock where no other index is set up"
+            f" {', '.join(sorted(before))} alone: lock where no other index is set up"
         )
-    if (version := locked(after, package)["version"]) != to:
+    if (version := locked(lock.read_text(), package)["version"]) != to:
         raise VersionError(f"{to} is {version} of {package}: write it like that")
-    return {project / "pyproject.toml": text, project / "uv.lock": after}
 
 
 def hosts(lock: str) -> set[str]:
@@ -404,12 +377,12 @@ def hosts(lock: str) -> set[str]:
     return set(re.findall(r'"https?://([^/"]+)', lock))
 
 
-def bootstrap(text: str, lock: str) -> str:
-    """Return the bootstrap's requirements, with their first comment as it is, for the uv of a uv.lock."""
-    uv = locked(lock, "uv")
+def write_bootstrap(path: Path, uv: dict[str, Any]) -> None:
+    """Write the bootstrap's requirements, below their first comment, for a locked uv."""
     wheels = [wheel for wheel in uv["wheels"] if re.search(r"-manylinux\w*_(x86_64|aarch64)\b", wheel["url"])]
     lines = [f"uv=={uv['version']}", *(f"    --hash={entry}" for entry in sorted(wheel["hash"] for wheel in wheels))]
-    return text[: text.index("uv==")] + " \\\n".join(lines) + "\n"
+    text = path.read_text()
+    path.write_text(text[: text.index("uv==")] + " \\\n".join(lines) + "\n")
 
 
 def collections(ansible: dict[str, Any]) -> dict[str, str]:
@@ -427,8 +400,15 @@ def collections(ansible: dict[str, Any]) -> dict[str, str]:
     return {f"{about['namespace']}.{about['name']}": about["version"] for about in found}
 
 
-def bump(root: Path, what: str, to: str) -> Changes:
-    """Return the files that have another text with another version of something.
+def copy_files(root: Path, to: Path) -> None:
+    """Copy what a bump reads and may change."""
+    for path in FILES:
+        (to / path).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (root / path).is_dir() else shutil.copyfile)(root / path, to / path)
+
+
+def bump(root: Path, what: str, to: str) -> dict[Path, str]:
+    """Return the new texts of files, by their paths in the project, with another version of something.
 
     Parameters:
         root: the project.
@@ -438,21 +418,26 @@ def bump(root: Path, what: str, to: str) -> Changes:
     Raises :class:`VersionError` or :class:`CommandError` when there is no such thing or no such version.
     """
     python = python_packages(root)
-    if what in PACKAGES:
-        changes = bump_packages(root, PACKAGES[what], to)
-    elif what in PROGRAMS:
-        changes = bump_program(root, what, to)
-    elif what in python:
-        changes = bump_python(root, python[what], to)
-    else:
-        names = ", ".join([*PACKAGES, *PROGRAMS, *python])
-        raise VersionError(
-            f"{what!r} has no version of its own. These have: {names}. CoreDNS, pause and etcd's tag follow kubernetes"
-        )
-    return {path: text for path, text in changes.items() if text != (root / path).read_text()}
+    with TemporaryDirectory() as temporary:
+        copy = Path(temporary)
+        copy_files(root, copy)
+        if what in PACKAGES:
+            bump_packages(copy, PACKAGES[what], to)
+        elif what in PROGRAMS:
+            bump_program(copy, what, to)
+        elif what in python:
+            bump_python(copy, python[what], to)
+        else:
+            names = ", ".join([*PACKAGES, *PROGRAMS, *python])
+            raise VersionError(
+                f"{what!r} has no version of its own. These have: {names}."
+                " CoreDNS, pause and etcd's tag follow kubernetes"
+            )
+        texts = {path.relative_to(copy): path.read_text() for path in copy.rglob("*") if path.is_file()}
+    return {path: text for path, text in texts.items() if text != (root / path).read_text()}
 
 
-def write(root: Path, changes: Changes) -> None:
+def write(root: Path, changes: dict[Path, str]) -> None:
     """Write the files, all or none."""
     before = {path: (root / path).read_text() for path in changes}
     try:
@@ -467,7 +452,7 @@ def write(root: Path, changes: Changes) -> None:
 def outdated(root: Path) -> list[tuple[str, str, str, str]]:
     """Return what is newer on the mirrors: each with the version here, the newest one, and where that is."""
     rows = []
-    newer = "{{with .Update}}{{$.Path}} {{$.Version}} {{.Version}}{{end}}"
+    newer = "{{with .Update}}{{$.Version}} {{.Version}}{{end}}"
     for name, (folder, module) in PROGRAMS.items():
         try:
             told = go(root / folder, "list", "-m", "-u", "-f", newer, module)
@@ -475,9 +460,9 @@ def outdated(root: Path) -> list[tuple[str, str, str, str]]:
             # Some mirrors serve a version and no list of them.
             if not re.search(r"/@v/list: 40[34] ", str(error)):
                 raise
-            told = f"{module} {go(root / folder, 'list', '-m', '-f', '{{.Version}}', module).strip()} unknown"
-        for line in told.splitlines():
-            _, here, newest = line.split()
+            told = f"{go(root / folder, 'list', '-m', '-f', '{{.Version}}', module).strip()} unknown"
+        if told.strip():
+            here, newest = told.split()
             rows.append((name, here, newest, "Go modules"))
     days, newest = yaml.safe_load((root / TABLE).read_text()), packages_day(root)
     rows += [(name, days[day], newest, "Debian") for name, day in PACKAGES.items() if newest > days[day]]
@@ -495,23 +480,18 @@ def outdated(root: Path) -> list[tuple[str, str, str, str]]:
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """Do what the command line says with a project; return the exit status."""
-    parser = argparse.ArgumentParser(prog="versions", description="Versions of the project and of the mirrors")
-    commands = parser.add_subparsers(dest="command", required=True)
-    bumping = commands.add_parser("bump", help="bring one version to another one")
-    bumping.add_argument("what", help="a program, packages, or a Python package; of any other name, a list of these")
-    bumping.add_argument("to", help="the version; of packages a day")
-    commands.add_parser("outdated", help="list what is newer on the mirrors")
-    options = parser.parse_args(arguments)
     try:
-        if options.command == "bump":
-            changes = bump(root, options.what, options.to)
-            write(root, changes)
-            print("\n".join(f"changed {path}" for path in changes) or f"{options.what} is at {options.to} already")
-        else:
-            rows = [("what", "here", "newest", "where"), *outdated(root)]
-            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-            for row in rows:
-                print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        match arguments:
+            case ["bump", what, to]:
+                changes = bump(root, what, to)
+                write(root, changes)
+                print("\n".join(f"changed {path}" for path in changes) or f"{what} is at {to} already")
+            case ["outdated"]:
+                for row in [("what", "here", "newest", "where"), *outdated(root)]:
+                    print("{:<24}  {:<20}  {:<20}  {}".format(*row))
+            case _:
+                print("error: use bump NAME VERSION, or outdated", file=sys.stderr)
+                return 2
     except (VersionError, CommandError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

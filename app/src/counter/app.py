@@ -164,7 +164,15 @@ class _Router:
         self._routes: dict[str, tuple[object, dict[str, Any], dict[str, Any], str]] = {}
 
     def add_route(self, uri_template: str, resource: object, **_: Any) -> None:
-        methods = map_http_methods(resource)
+        methods: dict[str, Any] = map_http_methods(resource)
+        allowed = ", ".join(sorted([*methods, "OPTIONS"]))
+
+        async def options(req: Request, resp: Response, **kwargs: Any) -> None:
+            # Falcon's own answer leaves itself out.
+            resp.set_header("Allow", allowed)
+            resp.set_header("Content-Length", "0")
+
+        methods["OPTIONS"] = options
         set_default_responders(methods, asgi=True)
         self._routes[uri_template] = (resource, methods, {}, uri_template)
 

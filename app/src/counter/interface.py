@@ -6,5 +6,8 @@ The proxy of ``roles/counter_app`` passes on those that are not marked ``x-inter
 import json
 from importlib import resources
 
-DESCRIPTION = resources.files("counter").joinpath("openapi.json").read_bytes()
-PATHS: tuple[str, ...] = tuple(json.loads(DESCRIPTION)["paths"])
+_DESCRIBED = json.loads(resources.files("counter").joinpath("openapi.json").read_bytes())
+PATHS: tuple[str, ...] = tuple(_DESCRIBED["paths"])
+_PUBLIC = {path: methods for path, methods in _DESCRIBED["paths"].items() if "x-internal" not in methods}
+DESCRIPTION = json.dumps({**_DESCRIBED, "paths": _PUBLIC}).encode()
+"""What is published: without the paths that only the cluster reaches."""

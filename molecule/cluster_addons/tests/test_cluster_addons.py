@@ -4,24 +4,11 @@ import json
 
 from lib.cluster import Cluster
 from lib.docker import docker
+from lib.policies import POLICY_AGENT, PROBE, open_ports, without
 from lib.wait import wait_for
 
 SYSTEM = "--namespace=kube-system"
-PROBE = "--namespace=policy-probe"
-PORTS = """
-import socket
-for port in (8001, 8002):
-    try:
-        socket.create_connection(("server", port), timeout=2).close()
-        print(port)
-    except TimeoutError:
-        pass
-"""
-
-
-def open_ports(cluster: Cluster) -> list[str]:
-    """Return the ports of the probe's server that answer its client."""
-    return cluster.kubectl("exec", "deployment/client", PROBE, "--", "python3", "-c", PORTS).split()
+CLIENT = ("exec", "deployment/client", f"--namespace={PROBE}", "--", "python3", "-c")
 
 
 def test_metrics_api_has_figures_of_nodes_and_pods(cluster: Cluster) -> None:
@@ -32,33 +19,15 @@ def test_metrics_api_has_figures_of_nodes_and_pods(cluster: Cluster) -> None:
     assert cluster.kubectl("top", "pods", SYSTEM, "--no-headers").strip()
 
 
-def test_metrics_server_runs_without_privileges(cluster: Cluster) -> None:
-    (container,) = cluster.get("deployment", "metrics-server", SYSTEM)["spec"]["template"]["spec"]["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
-def test_policy_denies_one_port_and_admits_the_other(cluster: Cluster) -> None:
+def test_policy_denies_one_port_and_acts_anew_when_it_changes(cluster: Cluster) -> None:
     assert open_ports(cluster) == ["8001"]
-
-
-def test_policies_act_anew_when_they_change(cluster: Cluster) -> None:
-    policy = cluster.get("networkpolicy", "one-port-of-two", PROBE)
-    cluster.kubectl("delete", "networkpolicy", "one-port-of-two", PROBE)
-    try:
+    with without(cluster, "one-port-of-two", PROBE):
         wait_for("both ports to be open without a policy", lambda: open_ports(cluster) == ["8001", "8002"], 30)
-    finally:
-        for field in ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"):
-            policy["metadata"].pop(field, None)
-        cluster.apply(policy)
     wait_for("the policy to act again", lambda: open_ports(cluster) == ["8001"], 30)
 
 
 def test_without_the_agent_the_probe_reports(cluster: Cluster) -> None:
-    with cluster.without_policy_agent():
+    with cluster.without(*POLICY_AGENT):
         wait_for("everything to pass without an agent", lambda: open_ports(cluster) == ["8001", "8002"], 60)
     wait_for("the policy to act again", lambda: open_ports(cluster) == ["8001"], 30)
 
@@ -66,7 +35,7 @@ def test_without_the_agent_the_probe_reports(cluster: Cluster) -> None:
 def test_pods_resolve_names_of_the_engines_network(cluster: Cluster) -> None:
     node = cluster.node
     program = f"import socket; print(socket.gethostbyname({node!r}))"
-    answer = cluster.kubectl("exec", "deployment/client", PROBE, "--", "python3", "-c", program).strip()
+    answer = cluster.kubectl(*CLIENT, program).strip()
     assert answer == docker("inspect", node, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
 
 
@@ -88,7 +57,6 @@ with concurrent.futures.ThreadPoolExecutor(8) as pool:
 
 def test_no_new_connection_is_lost_on_its_way_through_the_agent(cluster: Cluster) -> None:
     # A lost one is sent again after a second.
-    client = ["exec", "deployment/client", PROBE, "--", "python3", "-c", CONNECT]
-    slow = [float(seconds) for seconds in cluster.kubectl(*client).split() if float(seconds) >= 1]
+    slow = [float(seconds) for seconds in cluster.kubectl(*CLIENT, CONNECT).split() if float(seconds) >= 1]
     queue = cluster.node_exec("cat", "/proc/net/netfilter/nfnetlink_queue")
     assert not slow, f"{len(slow)} or more of 6000: {slow[-5:]}; the queue (6th and 7th number: dropped): {queue}"

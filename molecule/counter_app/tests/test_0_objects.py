@@ -5,11 +5,11 @@ import urllib.error
 
 import pytest
 from lib.cluster import Cluster
+from lib.command import status_of
 from lib.environment import URL
 from lib.interface import PUBLIC_PATHS
 from lib.network import count, fetch
 from lib.service import APP, service_pods
-from lib.types import Json
 from lib.wait import wait_for
 
 
@@ -44,24 +44,18 @@ def test_namespace_admits_restricted_pods_only(cluster: Cluster) -> None:
     assert "created" not in refused
 
 
-def containers_of(cluster: Cluster) -> list[tuple[Json, str]]:
-    """Return every container of the namespace's pods, each with its pod."""
+def test_containers_have_no_rights_that_they_do_not_need(cluster: Cluster) -> None:
     pods = [service_pods(cluster)[0], cluster.get("pod", "counter-valkey-0", APP)]
-    return [
-        (pod, container["name"])
+    containers = {
+        container["name"]: pod
         for pod in pods
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
-    ]
-
-
-def test_containers_have_no_rights_that_they_do_not_need(cluster: Cluster) -> None:
-    found = containers_of(cluster)
-    assert {container for _, container in found} == {"service", "proxy", "valkey"}
-    for pod, container in found:
+    }
+    assert set(containers) == {"service", "proxy", "valkey"}
+    for container, pod in containers.items():
         assert pod["spec"]["automountServiceAccountToken"] is False
         target = ["exec", pod["metadata"]["name"], APP, f"--container={container}", "--"]
-        status = cluster.kubectl(*target, "cat", "/proc/1/status")
-        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        fields = status_of(cluster.kubectl(*target, "cat", "/proc/1/status"))
         assert int(fields["Uid"].split()[0]) > 0
         assert int(fields["CapEff"], 16) == 0
         assert fields["NoNewPrivs"] == "1"

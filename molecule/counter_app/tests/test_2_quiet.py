@@ -1,7 +1,5 @@
 """What a machine without other work is asked for: every request gets its number, and soon."""
 
-from __future__ import annotations
-
 import pytest
 from lib.environment import PORT
 from lib.load import Load

@@ -1,18 +1,17 @@
 """A busy loop in a pod makes pods come, and its end makes them go, after their window and not before."""
 
-from __future__ import annotations
-
 import csv
 import json
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import pytest
 from lib.cluster import Cluster
 from lib.report import report
-from lib.service import APP, REPLICAS_MIN, service_pods, wait_until_idle
+from lib.service import APP, REPLICAS_MIN, busy_loop, name, service_pods, wait_until_idle
 
 # How often the autoscaler looks (kube-controller-manager's default), in seconds.
 PERIOD = 15
@@ -21,8 +20,7 @@ PERIOD = 15
 LIMIT = 10 + 15 + 10 + PERIOD + 10
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """What the autoscaler knew and what there was, so many seconds after the load began."""
 
     seconds: float
@@ -35,14 +33,11 @@ class Moment:
 class Watch:
     """Samples every second, while a loop is busy in one pod and afterwards."""
 
-    def __init__(self, cluster: Cluster, busy_seconds: int) -> None:
+    def __init__(self, cluster: Cluster, loop: subprocess.Popen[bytes]) -> None:
         self.cluster = cluster
         self.moments: list[Moment] = []
         self._began = time.monotonic()
-        # `timeout` ends the loop inside the pod, whatever becomes of this process.
-        loop = ["timeout", str(busy_seconds), "sh", "-c", "while :; do :; done"]
-        target = service_pods(cluster)[0]["metadata"]["name"]
-        self._loop = subprocess.Popen([*cluster.command, "exec", target, APP, "--container=service", "--", *loop])
+        self._loop = loop
 
     def until(self, condition: Callable[[Moment], bool], seconds: float) -> Moment | None:
         """Watch until a moment fulfils the condition and return it; None when none does in time."""
@@ -66,32 +61,29 @@ class Watch:
             time.sleep(1)
         return None
 
-    def write(self, file: str) -> None:
-        """Leave the timeline as CSV."""
-        with report(file).open("w", newline="") as stream:
-            rows = csv.DictWriter(stream, [field.name for field in fields(Moment)])
-            rows.writeheader()
-            rows.writerows(asdict(moment) for moment in self.moments)
 
-    def end(self) -> None:
-        """Let go of the loop."""
-        self._loop.kill()
-        self._loop.wait()
+@contextmanager
+def watching(cluster: Cluster, busy_seconds: int, file: str) -> Iterator[Watch]:
+    """Keep a pod busy for so many seconds, and leave the timeline of the block as CSV."""
+    with busy_loop(cluster, name(service_pods(cluster)[0]), busy_seconds) as loop:
+        watch = Watch(cluster, loop)
+        try:
+            yield watch
+        finally:
+            with report(file).open("w", newline="") as stream:
+                csv.writer(stream).writerows([Moment._fields, *watch.moments])
 
 
-def check_scales_up(watch: Watch) -> Moment:
-    """Fail unless a further pod is ready in time; return when it was."""
+def check_scales_up(watch: Watch) -> None:
+    """Fail unless a further pod is ready in time."""
     grown = watch.until(lambda moment: moment.ready > REPLICAS_MIN, LIMIT)
     assert grown, f"no further pod within {LIMIT} s: {watch.moments[-1]}"
-    return grown
 
 
 def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster) -> None:
     wait_until_idle(cluster)
-    behavior = cluster.get("hpa", "counter", APP)["spec"]["behavior"]
-    window = behavior["scaleDown"]["stabilizationWindowSeconds"]
-    watch = Watch(cluster, busy_seconds=65)
-    try:
+    window = cluster.get("hpa", "counter", APP)["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"]
+    with watching(cluster, 65, "autoscaler.csv") as watch:
         check_scales_up(watch)
         rested = watch.until(lambda moment: not moment.busy, 90)
         assert rested
@@ -106,9 +98,6 @@ def test_busy_loop_scales_up_and_rest_scales_down(cluster: Cluster) -> None:
         # What it shows is up to one period older than the decision that it was for.
         last_high = [m for m in watch.moments if (m.percent or 0) > 50 and m.seconds < fewer.seconds][-1]
         assert fewer.seconds - last_high.seconds > window - PERIOD - 2, "pods went before their window was over"
-    finally:
-        watch.end()
-        watch.write("autoscaler.csv")
 
 
 @pytest.mark.soak
@@ -121,17 +110,11 @@ def test_absolute_target_fails_the_same_check(cluster: Cluster) -> None:
         cluster.kubectl("patch", "hpa", "counter", APP, "--type=json", f"--patch={patch}")
 
     target({"type": "AverageValue", "averageValue": "500m"})
-    watch = Watch(cluster, LIMIT)
     try:
-        failure = ""
-        try:
-            check_scales_up(watch)
-        except AssertionError as error:
-            failure = str(error)
-        assert failure.startswith(f"no further pod within {LIMIT} s")
-        # It was not for want of load.
-        assert "counter-" in cluster.kubectl("top", "pods", APP)
+        with watching(cluster, LIMIT, "autoscaler-absolute.csv") as watch:
+            with pytest.raises(AssertionError, match=f"no further pod within {LIMIT} s"):
+                check_scales_up(watch)
+            # It was not for want of load.
+            assert "counter-" in cluster.kubectl("top", "pods", APP)
     finally:
-        watch.end()
-        watch.write("autoscaler-absolute.csv")
         target({"type": "Utilization", "averageUtilization": 50})

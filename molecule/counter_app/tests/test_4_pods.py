@@ -1,18 +1,19 @@
 """Nothing is lost and nothing is counted twice, whatever happens to the pods."""
 
-from __future__ import annotations
-
+import json
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from lib.cluster import Cluster
+from lib.command import run
 from lib.counts import Counts
 from lib.environment import PORT, URL
 from lib.load import Load
 from lib.network import count
 from lib.prometheus import MONITORING
 from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, address, as_somebody, name, service_pods, set_replicas
+from lib.types import Json
 from lib.wait import wait_for
 
 pytestmark = pytest.mark.usefixtures("warnings")
@@ -35,41 +36,37 @@ for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
 """
 
 
-@pytest.fixture
-def slow_pod(cluster: Cluster) -> Iterator[str]:
-    """The address of a pod whose worker stands still until the end of the test."""
-    pod = service_pods(cluster)[0]
+def send_workers(cluster: Cluster, pod: Json, signal: str) -> None:
+    """Send the workers of a pod's service a signal, as in SIGSTOP."""
     inside = ["exec", name(pod), APP, "--container=service", "--", "python3", "-c"]
-    cluster.kubectl(*inside, SIGNAL.format(signal="SIGSTOP"))
-    yield address(pod)
-    cluster.kubectl(*inside, SIGNAL.format(signal="SIGCONT"))
+    cluster.kubectl(*inside, SIGNAL.format(signal=signal))
+
+
+@pytest.fixture
+def slow_pod(cluster: Cluster) -> Iterator[Json]:
+    """A pod whose worker stands still until the end of the test."""
+    pod = service_pods(cluster)[0]
+    send_workers(cluster, pod, "SIGSTOP")
+    yield pod
+    send_workers(cluster, pod, "SIGCONT")
 
 
 @pytest.mark.soak
-def test_slow_service_is_504_and_counts_once(cluster: Cluster, others: None, slow_pod: str) -> None:
-    status, seconds = as_somebody(cluster, "client", ASK.format(host=slow_pod)).split()
+def test_slow_service_is_504_and_counts_once(cluster: Cluster, others: None, slow_pod: Json) -> None:
+    status, seconds = as_somebody(cluster, "client", ASK.format(host=address(slow_pod))).split()
     assert status == "504"
     assert 4.5 < float(seconds) < 7
     # The other pod serves meanwhile, once readiness has taken this one out.
-    out = name_of(cluster, slow_pod)
-    wait_for("the pod to be out", lambda: out not in map(name, service_pods(cluster)), 30)
+    wait_for("the pod to be out", lambda: name(slow_pod) not in map(name, service_pods(cluster)), 30)
     # kube-proxy follows up to a second later; a request until then may still go to the pod that stands still.
     rules = ("iptables-save", "--table=nat")
-    wait_for("kube-proxy to know it", lambda: f"{slow_pod}:9000" not in cluster.node_exec(*rules), 30)
+    wait_for("kube-proxy to know it", lambda: f"{address(slow_pod)}:9000" not in cluster.node_exec(*rules), 30)
     before = count(URL)
     assert count(URL) == before + 1
-    cluster.kubectl(
-        "exec", out, APP, "--container=service", "--",
-        "python3", "-c", SIGNAL.format(signal="SIGCONT"),
-    )  # fmt: skip
-    wait_for("the pod to be back", lambda: out in map(name, service_pods(cluster)), 30)
+    send_workers(cluster, slow_pod, "SIGCONT")
+    wait_for("the pod to be back", lambda: name(slow_pod) in map(name, service_pods(cluster)), 30)
     # The request that was given up is counted now, once: it was sent once.
     assert count(URL) == before + 3
-
-
-def name_of(cluster: Cluster, ip: str) -> str:
-    """Return the name of the pod with an address."""
-    return next(name(pod) for pod in cluster.get("pods", APP)["items"] if address(pod) == ip)
 
 
 def restart(cluster: Cluster) -> None:
@@ -88,7 +85,6 @@ def scale(cluster: Cluster) -> None:
 
 
 def remove(cluster: Cluster) -> None:
-    """Delete a pod, the oldest."""
     cluster.kubectl("delete", "pod", name(service_pods(cluster)[0]), APP)
 
 
@@ -98,7 +94,8 @@ def drain(cluster: Cluster) -> None:
 
     def evicted(pod: str) -> bool:
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "counter"}}
-        answer = cluster.create_raw(f"/api/v1/namespaces/counter/pods/{pod}/eviction", eviction)
+        create = ("create", f"--raw=/api/v1/namespaces/counter/pods/{pod}/eviction", "--filename=-")
+        answer = run(*cluster.command, *create, stdin=json.dumps(eviction), check=False)
         assert answer.returncode == 0 or "disruption budget" in answer.stderr, answer.stderr
         return answer.returncode == 0
 
@@ -108,14 +105,12 @@ def drain(cluster: Cluster) -> None:
             refused += 1
             time.sleep(0.5)
     assert refused, "the budget let both pods go at once"
-    wait_for(
-        "the old pods to be gone", lambda: not victims & {name(pod) for pod in cluster.get("pods", APP)["items"]}, 90
-    )
+    there = ("pods", APP)
+    wait_for("the old pods to be gone", lambda: not victims & {name(pod) for pod in cluster.get(*there)["items"]}, 90)
     wait_for("the new pods", lambda: len(service_pods(cluster)) >= 2, 90)
 
 
 def restart_and_drain(cluster: Cluster) -> None:
-    """Replace every pod, then evict those that have come."""
     restart(cluster)
     drain(cluster)
 

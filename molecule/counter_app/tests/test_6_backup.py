@@ -1,7 +1,5 @@
 """The count is saved into a file, and goes on after it where there is none; it never goes back."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,15 +26,13 @@ def empty_the_store(cluster: Cluster) -> None:
 
 
 def run(name: str, file: Path) -> Run:
-    """Run the playbook for a backup or a restore with a file."""
     return playbook("-e", f"counter_app_backup={file}", name=name)
 
 
 def test_backup_and_restore_on_an_empty_store(cluster: Cluster, tmp_path: Path) -> None:
     file = tmp_path / "count.json"
     saved = count(URL)
-    backup = run("backup", file)
-    assert backup.status == 0, backup.output
+    run("backup", file).ok()
     assert json.loads(file.read_text())["count"] == saved
     assert file.stat().st_mode & 0o777 == 0o600
     recorded = cluster.get("configmap", "counter-backup", "--namespace=counter")["metadata"]["creationTimestamp"]
@@ -44,24 +40,17 @@ def test_backup_and_restore_on_an_empty_store(cluster: Cluster, tmp_path: Path) 
 
     empty_the_store(cluster)
     assert count(URL) == 1
-    restore = run("restore", file)
-    assert restore.status == 0, restore.output
-    assert f"goes on after {saved}" in restore.message()
+    run("restore", file).ok(f"goes on after {saved}")
     assert count(URL) == saved + 1
 
-    again = run("restore", file)
-    assert again.status == 0, again.output
-    assert again.recap("changed") == 0
-    assert "a number would be given twice" in again.message()
+    run("restore", file).ok("a number would be given twice", changed=0)
     assert count(URL) == saved + 2
 
 
 def test_backup_overwrites_nothing(tmp_path: Path) -> None:
     file = tmp_path / "count.json"
     file.write_text("somebody's")
-    refused = run("backup", file)
-    assert refused.status != 0
-    assert "Name a file that is not there yet" in refused.message()
+    run("backup", file).failed("Name a file that is not there yet")
     assert file.read_text() == "somebody's"
 
 
@@ -70,7 +59,5 @@ def test_restore_of_something_else_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "count.json"
     for content in ("", "[]", '{"count": "many"}', "not JSON"):
         file.write_text(content)
-        refused = run("restore", file)
-        assert refused.status != 0, content
-        assert "Name a file that `make backup` wrote" in refused.message(), content
-    assert run("restore", tmp_path / "nowhere.json").status != 0
+        run("restore", file).failed("Name a file that `make backup` wrote")
+    run("restore", tmp_path / "nowhere.json").failed()

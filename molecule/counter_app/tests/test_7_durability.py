@@ -1,7 +1,5 @@
 """Count and figures go on where they were, when Valkey's pod or the whole node is killed."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 
@@ -25,7 +23,6 @@ def delete_valkey_by_force(cluster: Cluster) -> None:
 
 
 def delete_valkey_five_times(cluster: Cluster) -> None:
-    """Delete Valkey's pod by force, five times in a row."""
     for _ in range(5):
         delete_valkey_by_force(cluster)
         wait_for("an answer", lambda: answers(READY), 120)
@@ -38,17 +35,11 @@ def kill_valkey(cluster: Cluster) -> None:
     delete_valkey_by_force(cluster)
 
 
-def restart_node(cluster: Cluster) -> None:
-    """Restart the container that the node is, and give it no time to end."""
-    docker("restart", "--time=0", cluster.node)
-
-
 def delete_valkey_and_restart_node(cluster: Cluster) -> None:
-    """Delete Valkey's pod by force; when the service answers again, restart the node."""
     delete_valkey_by_force(cluster)
     wait_for("an answer", lambda: answers(READY), 120)
     time.sleep(3)
-    restart_node(cluster)
+    docker("restart", "--time=0", cluster.node)
 
 
 def oldest_figure(cluster: Cluster) -> float | None:
@@ -56,7 +47,7 @@ def oldest_figure(cluster: Cluster) -> float | None:
     if not cluster.get("statefulsets", MONITORING)["items"]:
         return None
     cluster.kubectl("rollout", "status", "statefulset/prometheus", MONITORING, "--timeout=120s", timeout=130)
-    return Prometheus(cluster).value("min_over_time(timestamp(up{job='prometheus'})[1h:15s])")
+    return Prometheus(cluster).oldest()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 """Others are answered while a crowd holds thousands of connections, idle ones and slow ones."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 
 import pytest
 from lib.cluster import Cluster
+from lib.command import status_of
 from lib.crowd import Crowd
 from lib.environment import URL
 from lib.network import answers
@@ -44,8 +43,7 @@ def memory_of_proxies(cluster: Cluster) -> int:
     peaks = []
     for pod in service_pods(cluster):
         status = cluster.kubectl("exec", name(pod), APP, "--container=proxy", "--", "cat", "/proc/1/status")
-        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-        peaks.append(int(line.split()[1]) * 1024)
+        peaks.append(int(status_of(status)["VmHWM"].split()[0]) * 1024)
     return max(peaks)
 
 

@@ -1,7 +1,6 @@
 """The service's image: lean, not root, sure of outgoing TLS, and rebuilt layer by layer."""
 
 import json
-import os
 import ssl
 import subprocess
 import threading
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from lib.certificates import self_signed
-from lib.command import run
+from lib.command import execute, run
 from lib.docker import docker
 from lib.network import answers, count
 from lib.paths import CACHE, ROOT, newest
@@ -27,7 +26,6 @@ def loaded(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def image() -> str:
-    """The image, loaded into the daemon from its archive."""
     return loaded("counter")
 
 
@@ -62,7 +60,6 @@ def test_configuration_of_the_image(image: str) -> None:
 
 
 def python_in(image: str, program: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python program in a container of the image."""
     return run("docker", "run", "--rm", *options, "--entrypoint=python3", image, "-c", program, check=False)
 
 
@@ -82,12 +79,11 @@ def test_outgoing_tls_trusts_the_systems_store_and_nothing_else(image: str, tmp_
     certificate, key = self_signed(tmp_path, machine)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    listener = HTTPServer((machine, 0), SimpleHTTPRequestHandler)
-    listener.socket = context.wrap_socket(listener.socket, server_side=True)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    program = f"import urllib.request as r; print(r.urlopen('https://{machine}:{listener.server_port}/').status)"
     store = "/etc/ssl/certs/ca-certificates.crt"
-    try:
+    with HTTPServer((machine, 0), SimpleHTTPRequestHandler) as listener:
+        listener.socket = context.wrap_socket(listener.socket, server_side=True)
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        program = f"import urllib.request as r; print(r.urlopen('https://{machine}:{listener.server_port}/').status)"
         refused = python_in(image, program)
         assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr
 
@@ -95,9 +91,7 @@ def test_outgoing_tls_trusts_the_systems_store_and_nothing_else(image: str, tmp_
         known.write_text(python_in(image, f"print(open({store!r}).read())").stdout + certificate.read_text())
         answered = python_in(image, program, f"--volume={known}:{store}:ro")
         assert answered.stdout.strip() == "200", answered.stderr
-    finally:
         listener.shutdown()
-        listener.server_close()
 
 
 def test_bill_of_materials_lists_what_is_in_the_image(image: str) -> None:
@@ -129,11 +123,10 @@ def test_changed_code_reuses_the_layer_of_the_dependencies(image: str, tmp_path:
         "docker", "build", "--network=none", f"--build-arg=BASE_IMAGE={base}", f"--file={ROOT / 'app/Dockerfile'}",
         "--tag=counter-molecule:changed", str(tmp_path),
     ]  # fmt: skip
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
-    outputs = []
+    environment = {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
     for change in ("# one\n", "# two\n"):
         (tmp_path / "src/counter/changed.py").write_text(change)
-        outputs.append(subprocess.run(build, env=environment, capture_output=True, text=True, check=True).stderr)
+        output = execute(*build, environment=environment).ok().output
     docker("image", "rm", "counter-molecule:changed")
-    steps = [line.split(" ", 1)[0] for line in outputs[1].splitlines() if "compileall -q -j 0" in line or "pip" in line]
-    assert any(line == f"{step} CACHED" for step in steps for line in outputs[1].splitlines()), outputs[1]
+    steps = [line.split(" ", 1)[0] for line in output.splitlines() if "compileall -q -j 0" in line or "pip" in line]
+    assert any(line == f"{step} CACHED" for step in steps for line in output.splitlines()), output

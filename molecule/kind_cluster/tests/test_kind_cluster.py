@@ -1,8 +1,10 @@
 """A cluster that is ours, patched no more than this machine needs, and private."""
 
 import json
+import socket
 import stat
 
+import pytest
 import yaml
 from lib import environment
 from lib.cluster import Cluster
@@ -33,23 +35,40 @@ def test_every_system_pod_runs(cluster: Cluster) -> None:
 
 
 def test_node_says_whose_it_is(cluster: Cluster) -> None:
-    (mount,) = [
-        mount
-        for mount in json.loads(docker("inspect", cluster.node))[0]["Mounts"]
-        if mount["Destination"] == "/etc/counter-platform"
-    ]
+    mounts = json.loads(docker("inspect", "--format={{json .Mounts}}", cluster.node))
+    (mount,) = [mount for mount in mounts if mount["Destination"] == "/etc/counter-platform"]
     assert mount["Source"] == f"/var/lib/counter-platform/{environment.NAME}/record"
     assert not mount["RW"]
 
 
 def test_network_is_the_clusters_own(cluster: Cluster) -> None:
-    networks = json.loads(docker("inspect", cluster.node))[0]["NetworkSettings"]["Networks"]
+    networks = json.loads(docker("inspect", "--format={{json .NetworkSettings.Networks}}", cluster.node))
     assert list(networks) == [cluster.name]
 
 
 def test_kubeconfig_and_state_are_private(cluster: Cluster) -> None:
     assert stat.S_IMODE((cluster.state / "kubeconfig").stat().st_mode) == 0o600
     assert stat.S_IMODE(cluster.state.stat().st_mode) == 0o700
+
+
+def test_nobody_else_may_join(cluster: Cluster) -> None:
+    tokens = "--field-selector=type=bootstrap.kubernetes.io/token"
+    assert cluster.get("secrets", "--namespace=kube-system", tokens)["items"] == []
+
+
+def test_pod_has_a_limit_of_processes(cluster: Cluster) -> None:
+    # Those of all pods, and of the classes of service above them.
+    limits = cluster.node_exec("sh", "-c", "cat $(find /sys/fs/cgroup -path '*kubepods*' -name pids.max)").split()
+    assert "1024" in limits
+    assert set(limits) <= {"1024", "max"}
+
+
+def test_policy_agent_listens_on_no_address_of_the_network(cluster: Cluster) -> None:
+    networks = json.loads(docker("inspect", "--format={{json .NetworkSettings.Networks}}", cluster.node))
+    address = networks[cluster.name]["IPAddress"]
+    cluster.node_exec("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9080")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address, 9080), 5)
 
 
 def test_kubelet_is_patched_only_where_the_machine_needs_it(cluster: Cluster) -> None:
@@ -61,9 +80,7 @@ def test_kubelet_is_patched_only_where_the_machine_needs_it(cluster: Cluster) ->
 
 
 def test_engines_dns_is_served_on_an_address_that_pods_can_reach(cluster: Cluster) -> None:
-    servers = [
-        line.split()[1] for line in cluster.node_exec("cat", "/etc/resolv.conf").splitlines() if "nameserver" in line
-    ]
+    servers = cluster.node_exec("sed", "--quiet", "s/^nameserver //p", "/etc/resolv.conf").split()
     assert servers
     assert not [server for server in servers if server.startswith("127.")]
     assert cluster.node_exec("getent", "hosts", cluster.node)

@@ -1,7 +1,5 @@
 """The machine of the scenario, the stores on it, and something for nginx to pass requests to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest
@@ -30,15 +28,13 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_for
 
 @pytest.fixture(scope="session")
 def machine() -> LogHost:
-    """The machine that the role ran on."""
     return LogHost()
 
 
 def proxy_for(machine: LogHost, store: str) -> None:
     """Set up the proxy for a store; it needs no program of it."""
     machine.store = store
-    played = machine.role(parts=["host", "proxy"])
-    assert played.status == 0, played.output
+    machine.role(parts=["host", "proxy"]).ok()
     machine.run("systemctl", "restart", "nginx")
 
 
@@ -63,6 +59,5 @@ def store(request: pytest.FixtureRequest, machine: LogHost) -> LogHost:
     """The machine with each of the stores in turn."""
     if machine.store != request.param:
         machine.store = request.param
-        played = machine.role()
-        assert played.status == 0, played.output
+        machine.role().ok()
     return machine

@@ -3,8 +3,6 @@
 Behind nginx is a server that answers with what it got, in the place of the store. Loki's needs no Loki.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 import ssl
@@ -76,7 +74,6 @@ ACCESS: dict[tuple[str | None, str | None], dict[str, int]] = {
 
 
 def paths(machine: LogHost, what: str) -> list[str]:
-    """Return the paths of a column of the table."""
     return {
         "push": list(PUSHING[machine.store]),
         "query": QUERYING[machine.store],
@@ -166,19 +163,30 @@ def test_plain_http_is_refused(machine: LogHost) -> None:
         assert b" 400 " in connection.recv(100)
 
 
-def test_certificate_is_of_the_environments_ca_and_tls_is_not_old(machine: LogHost) -> None:
-    context = ssl.create_default_context(cafile=str(machine.secrets / "ca.crt"))
+def handshake(machine: LogHost, context: ssl.SSLContext) -> str | None:
+    """Return the version of TLS that the proxy and a client agree on."""
     with (
         socket.create_connection((machine.logs.address, 443), 5) as connection,
         context.wrap_socket(connection, server_hostname=machine.name) as secure,
     ):
-        assert secure.version() == "TLSv1.3"
-    with socket.create_connection((machine.logs.address, 443), 5) as connection, pytest.raises(ssl.SSLError):
-        ssl.create_default_context().wrap_socket(connection, server_hostname=machine.name)
-    old = ssl.create_default_context(cafile=str(machine.secrets / "ca.crt"))
-    old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    with socket.create_connection((machine.logs.address, 443), 5) as connection, pytest.raises(ssl.SSLError):
-        old.wrap_socket(connection, server_hostname=machine.name)
+        return secure.version()
+
+
+def test_certificate_is_of_the_environments_ca_and_tls_is_not_old(machine: LogHost) -> None:
+    context = ssl.create_default_context(cafile=str(machine.secrets / "ca.crt"))
+    assert handshake(machine, context) == "TLSv1.3"
+    with pytest.raises(ssl.SSLError):
+        handshake(machine, ssl.create_default_context())
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert handshake(machine, context) == "TLSv1.2"
+    # What Mozilla's intermediate list has no more.
+    context.set_ciphers("ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA")
+    with pytest.raises(ssl.SSLError):
+        handshake(machine, context)
+    context.set_ciphers("ALL")
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError):
+        handshake(machine, context)
 
 
 # Which ports a host reaches: each tried with a new connection.
@@ -199,7 +207,7 @@ def test_another_host_reaches_443_and_nothing_else(machine: LogHost) -> None:
     machine.run("systemd-run", "--unit=listener", "python3", "-c", listen)
     try:
         ports = list(map(str, [22, 80, 443, 9428, 8000]))
-        wait_for("the store", lambda: machine.is_ready(), 20)
+        wait_for("the store", machine.is_ready, 20)
         assert json.loads(machine.run("python3", "-c", REACH, "127.0.0.1", *ports)) == [443, 9428, 8000]
         other = ["run", "--rm", f"counter-platform/machine:{machine.suite}"]
         assert json.loads(docker(*other, "python3", "-c", REACH, machine.logs.address, *ports)) == [443]

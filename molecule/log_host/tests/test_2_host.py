@@ -1,7 +1,5 @@
 """The host: its files, and where programs and secrets go."""
 
-from __future__ import annotations
-
 import hashlib
 import http.server
 import json
@@ -13,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from lib.command import Run
 from lib.logs import LogHost
 
 SECRETS = LogHost.secrets
@@ -63,8 +62,7 @@ def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
     # Written anew, so that every task that knows a secret has something to report.
     files = [*(f"{what}.htpasswd" for what in MAY), "credentials.conf", "tls/server.key"]
     machine.run("rm", *(f"/etc/log-store/{name}" for name in files))
-    played = machine.role("--diff", "-vvv", parts=["host", "secrets", "proxy"])
-    assert played.status == 0, played.output
+    played = machine.role("--diff", "-vvv", parts=["host", "secrets", "proxy"]).ok()
     assert len(re.findall(r"^changed: .*item=", played.output, re.MULTILINE)) == len(files), played.output
     journal = machine.run("journalctl", "--no-pager", "--output=cat")
     for secret in secrets_of(machine):
@@ -74,62 +72,42 @@ def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
 
 def test_files_that_a_killed_run_left_unread_are_read_by_the_next(machine: LogHost) -> None:
     machine.run("touch", "/usr/local/lib/log-store/log-disk-guard", "/etc/nginx/nginx.conf")
-    played = machine.role(parts=["host", "restart"])
-    assert played.status == 0, played.output
+    played = machine.role(parts=["host", "restart"]).ok(changed=1, host=machine.name)
     (restarted,) = re.findall(r"TASK \[log_host : Restart or reload the services\] \*+\n((?:.+\n)+)", played.output)
     assert re.findall(r"changed: .*item=(.*)\)", restarted) == ["log-disk-guard", "nginx"]
-    assert played.recap("changed", machine.name) == 1, played.output
 
 
 @pytest.mark.soak
 def test_backup_or_restore_without_a_file_is_refused(machine: LogHost) -> None:
     for playbook in ("playbooks/logs_backup.yml", "playbooks/logs_restore.yml"):
-        played = machine.play(playbook)
-        assert played.status != 0
-        assert "as in -e log_host_backup=" in played.message()
-        assert played.recap("changed", machine.name) == 0
-
-
-def release(folder: Path, version: str) -> tuple[Path, str]:
-    """Make an archive as upstream's, of a program that knows its version and no more; return it and its checksum."""
-    archive = folder / version / "loki-linux-amd64.zip"
-    archive.parent.mkdir()
-    with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("loki-linux-amd64", f"#!/bin/sh\necho 'loki, version {version} (branch: none)'\n")
-    return archive, f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+        machine.play(playbook).failed("as in -e log_host_backup=", changed=0, host=machine.name)
 
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[str]:
     """A server with what is in the test's folder: its URL."""
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.mark.soak
 def test_lokis_program_is_installed_below_its_release(machine: LogHost, mirror: str, tmp_path: Path) -> None:
-    def install(archive: str, checksum: str) -> tuple[int, str]:
-        given = {
-            "log_host_store": "loki",
-            "log_host_loki_archive": archive,
-            "log_host_loki_archive_checksum": checksum,
-        }
-        played = machine.role("-e", json.dumps(given), parts=["host", "loki"])
-        return played.status, played.message()
+    def install(archive: str, checksum: str) -> Run:
+        source = {"log_host_loki_archive": archive, "log_host_loki_archive_checksum": checksum}
+        return machine.role("-e", json.dumps({"log_host_store": "loki", **source}), parts=["host", "loki"])
 
-    file, checksum = release(tmp_path, "0.1.0")
+    # As upstream's, with a program that knows its version and no more.
+    archive = tmp_path / "loki-linux-amd64.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("loki-linux-amd64", "#!/bin/sh\necho 'loki, version 0.1.0 (branch: none)'\n")
+    checksum = f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
     folder = f"/opt/log-store/loki-0.1.0-{checksum[7:19]}"
     machine.run("rm", "--recursive", "--force", folder)
-    status, message = install(str(file), f"sha256:{'0' * 64}")
-    assert status != 0
-    assert "did not match" in message
+    install(str(archive), f"sha256:{'0' * 64}").failed("did not match")
     assert machine.run("find", "/opt", "-path", "*/loki-0.1.0*") == ""
-    status, message = install(f"{mirror}/0.1.0/loki-linux-amd64.zip", checksum)
-    assert status == 0, message
+    install(f"{mirror}/{archive.name}", checksum).ok()
     assert machine.run(f"{folder}/log-store", "-version").startswith("loki, version 0.1.0")
     machine.run("rm", "--recursive", folder, "/etc/log-store/loki.yml")

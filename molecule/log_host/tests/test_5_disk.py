@@ -3,16 +3,14 @@
 Until here the data was on the host's own disk, where it is again when all tests have ended.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from lib.command import Run
@@ -22,25 +20,15 @@ from lib.wait import wait_for
 
 
 def back_up(machine: LogHost, archive: Path) -> Run:
-    """Back the machine's store up into an archive."""
     return machine.play("playbooks/logs_backup.yml", "-e", f"log_host_backup={archive}")
 
 
 def restore(machine: LogHost, archive: Path) -> Run:
-    """Restore the machine's store from an archive."""
     return machine.play("playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
 
 
-@dataclass(frozen=True)
-class Saved:
-    """A backup that was made while lines came in.
-
-    Attributes:
-        archive: its file.
-        labels: of lines that were there before.
-        lines: those.
-        lost: what was acknowledged meanwhile and is not found.
-    """
+class Saved(NamedTuple):
+    """A backup: its file, lines that were there before, and what was acknowledged meanwhile and is not found."""
 
     archive: Path
     labels: Labels
@@ -56,8 +44,7 @@ def saved(machine: LogHost, tmp_path_factory: pytest.TempPathFactory) -> Saved:
     archive = tmp_path_factory.mktemp("backup") / "logs.tar.gz"
     with Writer(machine) as writer:
         writer.wait(51)
-        played = back_up(machine, archive)
-    assert played.status == 0, played.output
+        back_up(machine, archive).ok()
     return Saved(archive, labels, lines, writer.lost())
 
 
@@ -69,8 +56,7 @@ def disk(machine: LogHost, saved: Saved) -> Iterator[str]:
     try:
         # What runs would go on with the files below the mount.
         machine.run("systemctl", "stop", "log-store", "log-disk-guard")
-        played = machine.role("-e", f"log_host_data_device={device}")
-        assert played.status == 0, played.output
+        machine.role("-e", f"log_host_data_device={device}").ok()
         mounted = machine.run("findmnt", "--noheadings", "--output=SOURCE,FSTYPE", "/var/lib/log-store")
         assert mounted.split() == [device, "ext4"]
         yield device
@@ -109,22 +95,16 @@ def test_backup_is_restored_on_an_empty_disk(machine: LogHost, saved: Saved, dis
     broken.write_bytes(saved.archive.read_bytes()[:-20])
     foreign = tmp_path / "foreign.tar.gz"
     subprocess.run(["tar", "--create", "--gzip", f"--file={foreign}", "README.md"], cwd=ROOT, check=True)
-    for file, message in (
-        (broken, "the log store goes on with what it has"),
-        (foreign, "that a backup of victorialogs"),
-    ):
-        refused = restore(machine, file)
-        assert refused.status != 0, refused.output
-        assert message in refused.message()
+    restore(machine, broken).failed("the log store goes on with what it has")
+    restore(machine, foreign).failed("that a backup of victorialogs")
     assert machine.logs.lines(selector(replaced)) == ["of the other disk"]
     assert generations(machine) == before
 
-    played = restore(machine, saved.archive)
-    assert played.status == 0, played.output
+    kept = "What was there before is kept in /var/lib/log-store/victorialogs/"
+    restore(machine, saved.archive).ok(kept)
     assert machine.logs.lines(selector(saved.labels)) == saved.lines
     assert machine.logs.lines(selector(replaced)) == []
     assert set(before) < set(generations(machine)), "what there was is kept"
-    assert "What was there before is kept in /var/lib/log-store/victorialogs/" in played.message()
     assert machine.logs.push(["after the restore"], saved.labels) == 204
     machine.logs.wait_lines(selector(saved.labels), [*saved.lines, "after the restore"])
 
@@ -180,11 +160,9 @@ def test_full_disk_is_reported_and_no_lines_are_taken(machine: LogHost, fill: st
 def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(machine: LogHost, disk: str) -> None:
     before = machine.run("cat", "/etc/nginx/nginx.conf")
     values = ["-e", f"log_host_data_device={disk}", "-e", "log_host_ingestion_burst_mb=9"]
-    played = machine.role("--check", "--diff", *values)
-    assert played.status == 0, played.output
-    assert "+        client_max_body_size 9m;" in played.output
     # One file and nothing else; what reads it follows from it.
-    assert played.recap("changed", machine.name) == 1, played.output
+    played = machine.role("--check", "--diff", *values).ok(changed=1, host=machine.name)
+    assert "+        client_max_body_size 9m;" in played.output
     assert machine.run("cat", "/etc/nginx/nginx.conf") == before
 
 
@@ -192,11 +170,8 @@ def test_check_mode_tells_what_a_change_would_do_and_does_not_do_it(machine: Log
 @pytest.mark.usefixtures("disk")
 def test_missing_data_device_is_named_at_once(machine: LogHost) -> None:
     played = machine.role("-e", "log_host_data_device=/dev/disk/by-id/none", parts=["host"])
-    assert played.status != 0
     named = f"log_host_data_device is '/dev/disk/by-id/none', and {machine.name} has no such block device"
-    assert named in played.message()
-    assert played.seconds < 30
-    assert played.recap("changed", machine.name) == 0
+    assert played.failed(named, changed=0, host=machine.name).seconds < 30
     # A host whose disk is gone starts without it, after ten seconds.
     options = machine.run("findmnt", "--fstab", "--noheadings", "--output=OPTIONS", "/var/lib/log-store").split(",")
     assert {"nofail", "x-systemd.device-timeout=10s"} <= set(options)
@@ -207,10 +182,8 @@ def test_missing_data_device_is_named_at_once(machine: LogHost) -> None:
 def test_backup_that_does_not_fit_is_refused(machine: LogHost, tmp_path: Path) -> None:
     machine.run("mount", "--types=tmpfs", "--options=size=60M", "tmpfs", "/var/tmp")  # noqa: S108
     try:
-        played = back_up(machine, tmp_path / "logs.tar.gz")
-        assert played.status != 0
+        played = back_up(machine, tmp_path / "logs.tar.gz").failed(changed=0, host=machine.name)
         assert re.search(r"may take \d+ MiB; there are \d+ MiB free in /var/tmp on", played.message())
-        assert played.recap("changed", machine.name) == 0
         assert list(tmp_path.iterdir()) == []
     finally:
         machine.run("umount", "/var/tmp")  # noqa: S108
@@ -247,8 +220,7 @@ def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_pat
     before, labels = label(), label()
     assert machine.logs.push(["saved"], before) == 204
     archive = tmp_path / "logs.tar.gz"
-    played = back_up(machine, archive)
-    assert played.status == 0, played.output
+    back_up(machine, archive).ok()
     assert machine.logs.push(["not saved"], labels) == 204
     machine.logs.wait_lines(selector(labels), ["not saved"])
     killed_at(machine, task, "playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
@@ -258,8 +230,7 @@ def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_pat
     machine.wait_ready()
     machine.logs.wait_lines(selector(before), ["saved"])
     assert machine.logs.lines(selector(labels)) in (["not saved"], [])
-    played = restore(machine, archive)
-    assert played.status == 0, played.output
+    restore(machine, archive).ok()
     machine.logs.wait_lines(selector(before), ["saved"])
     assert machine.logs.lines(selector(labels)) == []
 

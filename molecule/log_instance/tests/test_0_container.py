@@ -1,7 +1,5 @@
 """The machine as a container: it is reached by SSH, comes back with its data, and is nobody else's."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -11,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from lib.command import Run, execute
-from lib.docker import docker
+from lib.docker import containers, docker
 from lib.environment import NAME as ENVIRONMENT
 from lib.environment import OPTIONS, turn
 from lib.paths import ROOT
@@ -25,7 +23,6 @@ SECRETS = STATE / "logs"
 
 
 def playbook(*arguments: str, name: str = "converge") -> Run:
-    """Run a playbook of the scenario."""
     # Each play logs in anew: a connection that was kept would not look at the host's key.
     anew = {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"}
     with turn():
@@ -35,8 +32,8 @@ def playbook(*arguments: str, name: str = "converge") -> Run:
 
 def inspect(name: str = NAME) -> Json:
     """Return what docker knows of a container."""
-    (found,) = json.loads(docker("inspect", name))
-    return dict(found)
+    found: Json = json.loads(docker("inspect", name))[0]
+    return found
 
 
 def endpoint() -> Json:
@@ -45,7 +42,6 @@ def endpoint() -> Json:
 
 
 def running(name: str = NAME) -> bool:
-    """Return whether systemd has started everything."""
     return docker("exec", name, "systemctl", "is-system-running", check=False) == "running"
 
 
@@ -100,8 +96,7 @@ def test_login_is_by_the_key_alone_and_never_as_root() -> None:
     assert (login.status, login.output) == (0, "0\n"), login.output
     # What a server offers besides, it names.
     for refused in (ssh("admin", "-o", "PubkeyAuthentication=no"), ssh("root", *KEY)):
-        assert refused.status != 0
-        assert "Permission denied (publickey)." in refused.output
+        refused.failed("Permission denied (publickey).")
 
 
 def test_key_and_host_key_are_the_environments_own() -> None:
@@ -115,11 +110,9 @@ def test_key_and_host_key_are_the_environments_own() -> None:
 
 
 def test_playbook_in_a_new_shell_finds_it_and_changes_nothing() -> None:
-    run = playbook(name="host")
-    assert run.status == 0, run.output
-    assert run.recap("changed") == run.recap("changed", "logs") == 0
     # Whoever else may log in is named by the environment.
-    assert f"SSH from {endpoint()['Gateway']}/32 to {endpoint()['IPAddress']}" in run.message()
+    named = f"SSH from {endpoint()['Gateway']}/32 to {endpoint()['IPAddress']}"
+    playbook(name="host").ok(named, changed=0).ok(changed=0, host="logs")
 
 
 def test_machine_that_dies_comes_back_with_its_data() -> None:
@@ -141,28 +134,21 @@ def test_another_machine_at_its_address_is_not_logged_in_to() -> None:
     key = (SECRETS / "ssh-key.pub").read_text().split()[1]
     known.write_text(f"{NAME} ssh-ed25519 {key}\n")
     try:
-        run = playbook(name="host")
+        playbook(name="host").failed("Host key verification failed")
     finally:
         known.write_text(pinned)
-    assert run.status != 0
-    assert "Host key verification failed" in run.message()
 
 
 @pytest.mark.soak
 def test_machine_that_was_stopped_is_started_also_where_the_state_is_lost() -> None:
     before = inspect()["Id"]
     docker("stop", NAME)
-    run = playbook(name="host")
-    assert run.status != 0
-    assert f"the container {NAME} is stopped. playbooks/logs.yml makes it, starts it" in run.message()
+    playbook(name="host").failed(f"the container {NAME} is stopped. playbooks/logs.yml makes it, starts it")
 
     shutil.rmtree(SECRETS)
     # The container and the folder; the key, and what follows from it, can only be made in there.
-    check = playbook("--check")
-    assert (check.status, check.recap("changed")) == (0, 2), check.output
-    run = playbook()
-    assert (run.status, run.recap("changed")) == (0, 5), run.output
-    assert "SSH from" in run.message()
+    playbook("--check").ok(changed=2)
+    playbook().ok("SSH from", changed=5)
     assert inspect()["Id"] == before
 
 
@@ -171,25 +157,14 @@ UNMADE = ["-e", "platform_packages_date=never"]
 
 
 @pytest.mark.soak
-def test_check_mode_keeps_the_machine_whose_newer_image_is_not_made_yet() -> None:
-    before = inspect()
-    run = playbook("--check", *UNMADE)
-    assert run.status == 0, run.output
-    assert f"{NAME} was made from {before['Config']['Image']} and is kept, with its logs" in run.message()
-    assert "would be started" not in run.message()
-    # The rootfs and the image of a machine that would be new, and not the machine that is there.
-    assert run.recap("changed") == 2, run.output
-
-
-@pytest.mark.soak
-def test_newer_rootfs_keeps_the_machine_and_says_so() -> None:
+def test_newer_rootfs_keeps_the_machine_and_says_so_in_check_mode_too() -> None:
     docker("exec", NAME, "sh", "-c", "mkdir -p /var/lib/logs && echo old >/var/lib/logs/older")
     before = inspect()
-    run = playbook("-e", "platform_packages_date=another-day")
-    assert run.status == 0, run.output
-    message = run.message()
-    assert f"{NAME} was made from {before['Config']['Image']} and is kept, with its logs" in message
-    assert "back the logs up" in message
+    kept = f"{NAME} was made from {before['Config']['Image']} and is kept, with its logs"
+    # The rootfs and the image of a machine that would be new, and not the machine that is there.
+    check = playbook("--check", *UNMADE).ok(kept, changed=2)
+    assert "would be started" not in check.message()
+    playbook("-e", "platform_packages_date=another-day").ok(kept, "back the logs up")
     assert inspect()["Id"] == before["Id"]
     assert docker("exec", NAME, "cat", "/var/lib/logs/older") == "old"
 
@@ -197,29 +172,28 @@ def test_newer_rootfs_keeps_the_machine_and_says_so() -> None:
 @pytest.mark.parametrize("state", ["present", pytest.param("absent", marks=pytest.mark.soak)])
 def test_container_of_somebody_else_is_refused_and_left_alone(another: str, older: str, state: str) -> None:
     identity = docker("create", f"--name={another}", "--label=counter-platform.state=/another/clone", older)
-    run = playbook("-e", f"log_instance_name={another}", "-e", f"log_instance_state={state}")
-    assert run.status != 0
-    assert f"There is a container {another} that was not made from here" in run.message()
-    assert run.recap("changed") == 0
+    playbook("-e", f"log_instance_name={another}", "-e", f"log_instance_state={state}").failed(
+        f"There is a container {another} that was not made from here", changed=0
+    )
     assert inspect(another)["Id"] == identity
 
 
 @pytest.mark.soak
 def test_container_of_an_older_version_is_named_and_can_be_removed(another: str, older: str) -> None:
     identity = docker("create", f"--name={another}", f"--label=counter-platform.state={STATE}", older)
-    run = playbook("-e", f"log_instance_name={another}")
-    assert run.status != 0
-    assert f"The container {another} was made by an older version of this project and has no SSH" in run.message()
-    assert f"`docker rm --force --volumes {another}`" in run.message()
-    assert run.recap("changed") == 0
+    playbook("-e", f"log_instance_name={another}").failed(
+        f"The container {another} was made by an older version of this project and has no SSH",
+        f"`docker rm --force --volumes {another}`",
+        changed=0,
+    )
     assert inspect(another)["Id"] == identity
 
     before = inspect()["Id"]
     absent = ["-e", f"log_instance_name={another}", "-e", "log_instance_state=absent"]
-    assert playbook(*absent, "--check").recap("changed") == 1
-    assert docker("ps", "--all", "--quiet", f"--filter=name={another}")
-    assert playbook(*absent).recap("changed") == 1
-    assert docker("ps", "--all", "--quiet", f"--filter=name={another}") == ""
+    playbook(*absent, "--check").ok(changed=1)
+    assert another in containers()
+    playbook(*absent).ok(changed=1)
+    assert another not in containers()
     # And nothing else is.
     assert inspect()["Id"] == before
 
@@ -227,14 +201,9 @@ def test_container_of_an_older_version_is_named_and_can_be_removed(another: str,
 @pytest.mark.soak
 def test_without_the_clusters_network_it_says_what_to_do(another: str) -> None:
     nowhere = ["-e", f"log_instance_name={another}", "-e", "log_instance_network=counter-nowhere"]
-    run = playbook(*nowhere)
-    assert run.status != 0
-    assert "There is no docker network counter-nowhere" in run.message()
-    assert "playbooks/cluster.yml" in run.message()
+    playbook(*nowhere).failed("There is no docker network counter-nowhere", "playbooks/cluster.yml")
     # Before the first run there is neither a network nor an image, and check mode says what would come.
-    check = playbook(*nowhere, *UNMADE, "--check")
-    assert check.status == 0, check.output
     # The rootfs, the image and the container.
-    assert check.recap("changed") == 3
-    assert f"{another} would be started from counter-platform/log-machine:" in check.message()
-    assert docker("ps", "--all", "--quiet", f"--filter=name={another}") == ""
+    promised = f"{another} would be started from counter-platform/log-machine:"
+    playbook(*nowhere, *UNMADE, "--check").ok(promised, changed=3)
+    assert another not in containers()

@@ -9,7 +9,6 @@ from lib.lines import NAMESPACE, Lines
 
 @pytest.fixture(scope="session")
 def lines(cluster: Cluster) -> Iterator[Lines]:
-    """Writers and the log host."""
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     yield Lines(cluster)
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")

@@ -1,7 +1,5 @@
 """What becomes of a line: fields, level and stream, whatever a container writes."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -46,6 +44,8 @@ NESTED = json.dumps({"run": RUN, "a": {"b": {"c": 1}}, "list": [1, 2]})
 COUNT, SIZE, LONGER = 120, 100_000, 600_000
 # Only the first of its records names the run.
 LONGER_POD = f"longer-{RUN[:8]}"
+# Of three bytes each, so that containerd's parts end within characters.
+WIDE = f"{RUN} " + "\N{EURO SIGN}" * 20_000
 WRITTEN: dict[str, list[str]] = {
     "request": [json.dumps({**REQUEST, "request_id": RUN, "large": 2**60 + 1})],
     "proxy": [json.dumps({**PROXY, "client": RUN}, separators=(",", ":"))],
@@ -63,6 +63,8 @@ def writers(lines: Lines) -> None:
     programs |= {
         "long": LONG.format(run=RUN, count=COUNT, size=SIZE),
         LONGER_POD: f"print('{RUN}'.ljust({LONGER}, '-'))",
+        "wide": f"print({WIDE[:34]!r} + {WIDE[-1]!r} * {len(WIDE) - 34})",
+        "no-text": f"import sys; sys.stdout.buffer.write(b'{RUN} \\xff.\\n')",
     }
     lines.start(**programs)
     lines.wait_for_end(*programs)
@@ -123,6 +125,11 @@ def test_long_lines_arrive_whole_and_a_rotated_file_loses_none(lines: Lines) -> 
     (found,) = lines.query(f"pod:=long {RUN} | len(_msg) size | {numbers}")
     size = len(f"{RUN} 000 ") + SIZE
     assert (found["size"], found["lines"], found["numbers"]) == (str(size), str(COUNT), str(COUNT))
+
+
+def test_characters_that_containerd_splits_stay_whole_and_what_is_none_is_marked(lines: Lines) -> None:
+    assert [line["_msg"] for line in of(lines, "wide")] == [WIDE]
+    assert [line["_msg"] for line in of(lines, "no-text")] == [f"{RUN} \N{REPLACEMENT CHARACTER}."]
 
 
 def test_line_that_is_longer_than_the_bound_arrives_in_several_records(lines: Lines) -> None:

@@ -1,7 +1,5 @@
 """A log host that refuses, or that is another one: the lines wait, the metrics show it, and nothing is lost."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterator

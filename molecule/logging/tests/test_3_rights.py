@@ -1,14 +1,13 @@
 """What the collector may do, on the node, in the API and on the network; each tried, beside something that it may."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lib.cluster import Cluster
+from lib.command import status_of
 from lib.lines import LABELS, LOGGING, NAMESPACE, Lines
-from lib.policies import pods, process
+from lib.policies import pods, process, reached
 from lib.service import MONITORING, PROMETHEUS, address
 from lib.types import Json
 
@@ -41,12 +40,11 @@ def asking(cluster: Cluster, lines: Lines) -> Iterator[dict[str, Json]]:
 
 
 def test_process_has_no_capability_and_gets_none(lines: Lines) -> None:
-    text = lines.cluster.node_exec("cat", f"/proc/{lines.process()}/status")
-    status = {name: value.split() for name, _, value in (line.partition(":") for line in text.splitlines())}
+    status = status_of(lines.cluster.node_exec("cat", f"/proc/{lines.process()}/status"))
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-        assert int(status[kind][0], 16) == 0, kind
-    assert status["NoNewPrivs"] == ["1"]
-    assert status["Seccomp"] == ["2"]
+        assert int(status[kind], 16) == 0, kind
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
 
 
 def test_files_of_the_node_are_those_that_it_needs(lines: Lines) -> None:
@@ -72,42 +70,34 @@ def test_api_gives_it_pods_and_nothing_else(cluster: Cluster) -> None:
         assert dict(zip(API, pool.map(answer, API), strict=True)) == API
 
 
-def opened(cluster: Cluster, who: str, *targets: tuple[str, int]) -> dict[tuple[str, int], bool]:
-    """Return which targets a process on the node reaches."""
-    with ThreadPoolExecutor(8) as pool:
-        return dict(zip(targets, pool.map(lambda target: cluster.opens(who, target), targets), strict=True))
-
-
 def test_collector_reaches_dns_the_api_server_and_the_log_host_alone(lines: Lines, asking: dict[str, Json]) -> None:
     cluster = lines.cluster
     dns = address(cluster.get("pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns")["items"][0])
     (api,) = cluster.get("endpoints", "kubernetes", "--namespace=default")["subsets"]
     at = {who: address(pod) for who, pod in asking.items()}
     wanted = {
-        (lines.address, 443): True,
-        (lines.address, 22): False,
-        (lines.address, 9428): False,
-        (api["addresses"][0]["ip"], api["ports"][0]["port"]): True,
-        (dns, 53): True,
-        (dns, 8080): False,
-        (at["impostor"], 8000): False,
-        (at["prometheus-0"], 8000): False,
+        (lines.address, 443): "open",
+        (lines.address, 22): "closed",
+        (lines.address, 9428): "closed",
+        (api["addresses"][0]["ip"], api["ports"][0]["port"]): "open",
+        (dns, 53): "open",
+        (dns, 8080): "closed",
+        (at["impostor"], 8000): "closed",
+        (at["prometheus-0"], 8000): "closed",
     }
     # From its own network, as it has neither a shell nor anything else to run.
-    assert opened(cluster, str(lines.process()), *wanted) == wanted
+    assert reached(cluster, str(lines.process()), *wanted) == wanted
     # Somebody without policies sees that what is closed is open.
-    others = opened(
-        cluster, process(cluster, asking["stranger"]), (lines.address, 443), (dns, 8080), (at["impostor"], 8000)
-    )
-    assert all(others.values()), others
+    stranger = process(cluster, asking["stranger"])
+    others = reached(cluster, stranger, (lines.address, 443), (dns, 8080), (at["impostor"], 8000))
+    assert set(others.values()) == {"open"}, others
 
 
 def test_prometheus_alone_reaches_the_metrics(lines: Lines, asking: dict[str, Json]) -> None:
     pod = address(lines.cluster.get("pod", lines.collector, LOGGING))
     metrics, health = (pod, 8888), (pod, 13133)
-    reached = {
-        who: opened(lines.cluster, process(lines.cluster, found), metrics, health) for who, found in asking.items()
-    }
-    assert reached == {who: {metrics: who == "prometheus-0", health: False} for who in ASKING}
+    for who, found in asking.items():
+        there = reached(lines.cluster, process(lines.cluster, found), metrics, health)
+        assert there == {metrics: "open" if who == "prometheus-0" else "closed", health: "closed"}, who
     # Kubelet's probes come from the node itself.
-    assert lines.cluster.opens("1", health)
+    assert reached(lines.cluster, "1", health) == {health: "open"}

@@ -1,12 +1,10 @@
 """Prometheus, the receiver of its alerts, and what one of them is about."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from lib import causes
+from lib.causes import ENDING, pod_outside
 from lib.cluster import Cluster
 from lib.prometheus import Prometheus
 from lib.webhook import Webhook, webhook
@@ -14,13 +12,11 @@ from lib.webhook import Webhook, webhook
 
 @pytest.fixture(scope="session")
 def prometheus(cluster: Cluster) -> Prometheus:
-    """The running Prometheus."""
     return Prometheus(cluster)
 
 
 @pytest.fixture(scope="session")
 def hook(cluster: Cluster) -> Iterator[Webhook]:
-    """The receiver of alerts."""
     with webhook(cluster) as receiver:
         yield receiver
 
@@ -29,5 +25,5 @@ def hook(cluster: Cluster) -> Iterator[Webhook]:
 def ending(cluster: Cluster, hook: Webhook) -> Iterator[ExitStack]:
     """A pod that ends again and again: the first test starts it, and the test of its alert closes the stack."""
     with ExitStack() as stack:
-        stack.enter_context(causes.container_ends_again_and_again(cluster))
+        stack.enter_context(pod_outside(cluster, ENDING, {}, "raise SystemExit('out of ideas')"))
         yield stack

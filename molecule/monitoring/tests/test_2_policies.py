@@ -1,12 +1,8 @@
 """Who may talk to whom: docs/architecture.md's table about the monitoring, each cell tried with a new connection."""
 
-from __future__ import annotations
-
-from concurrent.futures import ThreadPoolExecutor
-
 from lib.cluster import Cluster
 from lib.lines import Lines
-from lib.policies import Table, pods, process, wanted, wrong
+from lib.policies import Table, observed, pods, wanted, wrong
 from lib.service import MONITORING, OUTSIDE, address, service_pods
 from lib.types import Json
 from lib.wait import wait_for, wait_until_none
@@ -34,8 +30,7 @@ def workloads(cluster: Cluster) -> dict[tuple[str, str], Json]:
     return there if ("logging", "collector") in there else {}
 
 
-def observed(cluster: Cluster) -> Table:
-    """Return the table as it is."""
+def table_of(cluster: Cluster) -> Table:
     there = wait_for("the collector", lambda: workloads(cluster), 60)
     asking = {who: there[OTHERS[who][0] if who in OTHERS else MONITORING, who] for who in TABLE}
     service, log_host, node = address(service_pods(cluster)[0]), Lines(cluster).address, cluster.address
@@ -56,10 +51,7 @@ def observed(cluster: Cluster) -> Table:
         "elsewhere": (address(there[ELSEWHERE, "elsewhere"]), 8000),
     }
     assert all(set(row) == set(where) for row in TABLE.values())
-    processes = {who: process(cluster, asking[who]) for who in TABLE}
-    with ThreadPoolExecutor(8) as pool:
-        tried = {(who, to): pool.submit(cluster.opens, processes[who], where[to]) for who in TABLE for to in where}
-    return {who: {to: tried[who, to].result() for to in where} for who in TABLE}
+    return observed(cluster, asking, where)
 
 
 def test_every_cell_of_the_table(cluster: Cluster) -> None:
@@ -67,4 +59,4 @@ def test_every_cell_of_the_table(cluster: Cluster) -> None:
     assert set(OTHERS) - set(TABLE) == {"elsewhere"}
     with pods(cluster, OTHERS):
         # What another job replaces or stops meanwhile is closed to everybody; a policy stays wrong.
-        wait_until_none("wrong cells", lambda: wrong(TABLE, observed(cluster)), 60)
+        wait_until_none("wrong cells", lambda: wrong(TABLE, table_of(cluster)), 60)

@@ -1,7 +1,5 @@
 """What a runbook has to look at can be looked at: its commands, as they are written, on the environment."""
 
-from __future__ import annotations
-
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +25,6 @@ def failure(page: Path) -> str:
 
 
 def failures() -> list[str]:
-    """Return what is wrong with each page."""
     with ThreadPoolExecutor(4) as pool:
         return [found for found in pool.map(failure, PAGES) if found]
 

@@ -4,13 +4,12 @@ The cause of one, a week without a backup, cannot be made: tests/contracts/alert
 by their figures.
 """
 
-from __future__ import annotations
-
 import csv
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from operator import methodcaller
 
 import pytest
 from lib import causes
@@ -33,7 +32,7 @@ GROUPS: list[tuple[Causes, float]] = [
         {
             causes.certificate_of_the_log_host_ends_soon: {"LogHostCertificateEnds"},
             causes.certificate_of_a_client_ends_soon: {"ClusterCertificatesEnd"},
-            causes.collector_is_away: {"NoLinesArrive"},
+            methodcaller("without", "collector", "logging"): {"NoLinesArrive"},
             causes.disk_of_the_log_host_fills: {"LogHostDiskFills"},
             causes.client_fills_valkeys_memory: {"ValkeyMemoryFills"},
             causes.pod_is_busy: {"AutoscalerAtMaximum"},
@@ -95,7 +94,6 @@ class Made:
 
 @pytest.fixture
 def made(cluster: Cluster, prometheus: Prometheus) -> Made:
-    """Causes that a test makes."""
     return Made(cluster, prometheus)
 
 

@@ -16,7 +16,6 @@ KIND_STOCK_SIZE = 1_000_000_000
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    """The node image in the daemon."""
     return f"counter-platform/node:{newest('counter-platform_node').name}"
 
 

@@ -8,14 +8,11 @@ from lib.paths import ROOT
 
 def test_an_environments_own_values_come_first() -> None:
     run = execute("ansible-playbook", "-i", "inventories/staging", "molecule/platform/values.yml", "--check")
-    assert run.status == 0, run.output
-    assert f"port 8081, node port 30080, state in {ROOT}/.state/staging" in run.message()
+    run.ok(f"port 8081, node port 30080, state in {ROOT}/.state/staging")
 
 
 def test_teardown_of_an_impossible_environment_is_refused() -> None:
     # Check mode, so that nothing would be removed here if it were not refused.
     values = json.dumps({"platform_environment": ".."})
     run = execute("ansible-playbook", "-i", "inventories/local", "playbooks/teardown.yml", "--check", "-e", values)
-    assert run.status != 0, run.output
-    assert "platform_environment is '..'" in run.message()
-    assert run.recap("changed") == 0
+    run.failed("platform_environment is '..'", changed=0)

@@ -33,7 +33,9 @@ def run_module(
 ) -> None:
     """Run a module to its end.
 
-    What one with an option ``cache`` changes there, or leaves when it fails, belongs to the owner of that folder.
+    What one with an option ``cache`` changes there, or leaves when it fails, belongs to the owner of that folder. What
+    it writes can be read by all, whatever the umask of the calling shell: it becomes files of images, and containers
+    run by other users. What is secret has a mode of its own.
 
     Args:
         ensure: does the work; a result with ``failed`` is a failure with all that is in it.
@@ -41,6 +43,7 @@ def run_module(
         cannot: what begins the message of a failure, with options in braces, such as ``cannot compile {name}: ``.
         required_if: as :class:`AnsibleModule` has it.
     """
+    os.umask(0o022)
     module = AnsibleModule(argument_spec=argument_spec, required_if=required_if, supports_check_mode=True)
     cache = module.params.get("cache")
     result: dict[str, Any] = {"changed": True}

@@ -77,6 +77,10 @@ options:
       - Nothing is fetched from O(origin) ahead.
     type: bool
     default: false
+  last:
+    description: Whether no program follows that is compiled from the same packages. Go's build cache is removed then.
+    type: bool
+    default: false
 author: counter-platform contributors
 """
 
@@ -124,7 +128,12 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 )
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
-from ansible_collections.counter.platform.plugins.module_utils.go import drop_archives, go_environment
+from ansible_collections.counter.platform.plugins.module_utils.go import (
+    compiling,
+    drop_archives,
+    drop_build_cache,
+    go_environment,
+)
 from ansible_collections.counter.platform.plugins.module_utils.origin import Origin
 
 ARGUMENTS: dict[str, Any] = {
@@ -148,6 +157,7 @@ ARGUMENTS: dict[str, Any] = {
     "origin": {"type": "path", "default": ""},
     "carried": {"type": "bool", "default": False},
     "ahead": {"type": "bool", "default": False},
+    "last": {"type": "bool", "default": False},
 }
 
 
@@ -189,7 +199,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         scratch = folder / ".go-build"
         scratch.mkdir()
         build = [go, "build", "-v", *flags, "-o", f"{folder}/", *params["packages"]]
-        follow(build, count, cwd=source, env={**environment, "GOTMPDIR": str(scratch)})
+        with compiling(cache):
+            follow(build, count, cwd=source, env={**environment, "GOTMPDIR": str(scratch)})
         shutil.rmtree(scratch)
         drop_archives(cache)
         for old, new in params["rename"].items():
@@ -215,6 +226,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     make = fetch_into if params["origin"] else compile_into
     is_wanted = not (params["origin"] and params["carried"])
     changed = is_wanted and store.ensure(name, key, make, check_mode=check_mode)
+    if params["last"] and not check_mode:
+        drop_build_cache(cache)
     made = {"path": str(store.path(name, key)), "key": key, "artifact": f"{name}/{key}"}
     return {"changed": changed, **made, "source": str(source), "carried": params["carried"]}
 

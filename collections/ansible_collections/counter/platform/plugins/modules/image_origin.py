@@ -41,7 +41,7 @@ options:
     type: path
     default: ""
   dest:
-    description: File that the modules with an option O(origin) read. The login is beside it.
+    description: File that the modules with an option C(origin) read. The login is beside it.
     type: path
     required: true
   owner:

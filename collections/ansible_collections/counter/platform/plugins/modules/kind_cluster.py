@@ -120,7 +120,7 @@ conflict:
   type: str
 changes:
   description:
-    - With the action V(replace), where the configuration of the nodes changes, each as C(path: old -> new).
+    - "With the action V(replace), where the configuration of the nodes changes, each as C(path: old -> new)."
   returned: always
   type: list
   elements: str
@@ -391,6 +391,9 @@ class Cluster:
         follow(command, self._tell, env=self._environment)
         made = [node for node in self.nodes() if node.cluster == name]
         self.wait_for_nodes(made)
+        # kind joins nodes by a token that everybody knows, and that would admit others for a day.
+        tokens = ["--namespace=kube-system", "--field-selector=type=bootstrap.kubernetes.io/token"]
+        self._wait(made, "the tokens by which nodes join", "delete", "secrets", *tokens)
         # Later there are pods of others, whose faults must not keep a run from mending them. Now there are the
         # cluster's own, and whatever starts before its proxy and its DNS fails at first and is backed off.
         self._wait(

@@ -66,6 +66,7 @@ empty:
 import base64
 import contextlib
 import html
+import http.client
 import json
 import os
 import re
@@ -73,7 +74,6 @@ import subprocess
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,9 +83,11 @@ from ansible_collections.counter.platform.plugins.module_utils.artifacts import 
 from ansible_collections.counter.platform.plugins.module_utils.charts import THEMES, Line, readable, svg
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
+from ansible_collections.counter.platform.plugins.module_utils.loopback import ask
 from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS, Panel, Query
 
 POINTS = 240
+ATTEMPTS = 3
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 ARGUMENTS: dict[str, Any] = {
@@ -134,14 +136,22 @@ class Prometheus:
     def ask(self, path: str, **values: Any) -> Any:
         """Return the data of an answer.
 
-        Raises :class:`CommandError` with Prometheus' own words where it does not take the question.
+        Raises :class:`CommandError` with Prometheus' own words where it does not take the question, and where it gives
+        no answer in :data:`ATTEMPTS`: kubectl drops a forwarded connection on a busy machine now and then.
         """
         address = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(values)}"
-        try:
-            with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 # of this machine
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            raise CommandError(f"Prometheus does not take {values}: {error.read().decode(errors='replace')}") from error
+        broken: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            time.sleep(attempt)
+            try:
+                with ask(address, timeout=30) as answer:
+                    return json.load(answer)["data"]
+            except urllib.error.HTTPError as error:
+                said = error.read().decode(errors="replace")
+                raise CommandError(f"Prometheus does not take {values}: {said}") from error
+            except (OSError, http.client.HTTPException) as error:
+                broken = error
+        raise CommandError(f"Prometheus gave no answer in {ATTEMPTS} attempts: {broken}; run it again") from broken
 
     def lines(self, query: Query, start: float, end: float, step: int) -> list[Line]:
         """Return what a query is between two times."""

@@ -64,7 +64,6 @@ EXAMPLES = r"""
 RETURN = "{}"
 
 import time
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -72,6 +71,7 @@ from typing import Any
 
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
+from ansible_collections.counter.platform.plugins.module_utils.loopback import ask
 
 LAST_EVENTS = 15
 LAST_LINES = 10
@@ -133,7 +133,7 @@ class Rollout:
         url: str = self._params["url"]
         while True:
             try:
-                with urllib.request.urlopen(url, timeout=5):  # noqa: S310 # the scheme is the playbook's choice
+                with ask(url, timeout=5):
                     return ""
             except OSError as error:
                 if time.monotonic() > deadline:

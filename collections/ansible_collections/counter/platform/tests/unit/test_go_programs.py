@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.callback.progress import default_cache
-from ansible_collections.counter.platform.plugins.module_utils.go import drop_archives
+from ansible_collections.counter.platform.plugins.module_utils.go import compiling, drop_archives
 from ansible_collections.counter.platform.tests.unit.support import RunModule, results_in
 
 GO = Path(sys.executable).with_name("go")
@@ -187,3 +187,18 @@ def test_archive_of_a_module_goes_once_its_source_is_unpacked(tmp_path: Path) ->
             (tmp_path / f"go/mod/example.org/!upper@{version}").mkdir(parents=True)
     drop_archives(tmp_path)
     assert sorted(path.stem for path in downloads.glob("*.zip")) == ["v1.1.0", "v1.2.0", "v2.0.0"]
+
+
+def test_build_cache_goes_after_the_last_program_unless_another_run_compiles(
+    run_module: RunModule, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    given = {**arguments, "cache": str(cache), "last": True}
+    with compiling(cache):
+        made = run_module("go_programs", given)
+    assert made["changed"]
+    assert list((cache / "go/build").iterdir())
+    again = run_module("go_programs", given)
+    assert not again["changed"]
+    assert not (cache / "go/build").exists()
+    assert _output(Path(made["path"]) / "hello") == "one unset plain"
