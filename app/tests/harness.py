@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,7 +18,6 @@ from typing import Any, ClassVar, Self
 import jinja2
 import pytest
 from lib.interface import PUBLIC_PATHS
-from lib.load import Load
 from lib.network import free_port
 from lib.wait import wait_for
 
@@ -43,9 +42,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def answer_on(connection: socket.socket) -> Answer:
+def answer_on(connection: socket.socket, method: str = "GET") -> Answer:
     """Read one whole answer."""
-    response = http.client.HTTPResponse(connection)
+    response = http.client.HTTPResponse(connection, method=method)
     response.begin()
     return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
 
@@ -57,13 +56,9 @@ class Http:
 
     def request(self, path: str = "/", method: str = "GET", **headers: str) -> Answer:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
             connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
-            response = connection.getresponse()
-            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-        finally:
-            connection.close()
+            return answer_on(connection.sock, method)
 
     def try_get(self, path: str) -> Answer | None:
         """An answer, or None when there is no connection to be had."""
@@ -233,31 +228,6 @@ class Proxy(Http, AbstractContextManager["Proxy"]):
 
 
 needs_proxy = pytest.mark.skipif(Proxy.binary is None, reason="haproxy is not installed")
-
-
-def check_killed_workers(service: Service, workers: int) -> None:
-    """Kill all workers under load; fail unless others answer within a second and no number is given twice.
-
-    Args:
-        service: one whose store outlives its workers.
-        workers: how many it has.
-    """
-    with Load(service.port, clients=16).running() as load:
-        wait_for("load", lambda: len(load.values) > 500)
-        killed = time.monotonic()
-        for worker in service.workers():
-            os.kill(worker, signal.SIGKILL)
-        wait_for("service back", lambda: service.try_get("/readyz"))
-        back = time.monotonic() - killed
-        before = len(load.values)
-        wait_for("load on the new workers", lambda: len(load.values) > before + 500)
-    last = service.request().json["count"]
-    wait_for("as many workers as before", lambda: len(service.workers()) == workers)
-    assert back < 1
-    assert load.unanswered > 0, "the workers died outside the load"
-    assert len(load.values) == len(set(load.values)), "a number was given twice"
-    # One may be lost with the worker that had it; no more than one for each request that got no answer.
-    assert len(load.values) < last <= len(load.values) + load.unanswered + 1
 
 
 class Valkey(AbstractContextManager["Valkey"]):

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 
 from counter.__main__ import main
 from counter.config import Settings
@@ -19,27 +20,18 @@ WORD = 8
 DEADLY = 50
 
 
-class _Planted:
+class _Planted(PageStore):
     def __init__(self, settings: Settings) -> None:
-        self.page = SharedPage.in_file(settings.page_file, load_fetch_add())
-
-    async def increment(self) -> int:
-        raise NotImplementedError
-
-    async def check(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
+        super().__init__(SharedPage.in_file(settings.page_file, load_fetch_add()))
 
 
 class NoAtomicStep(_Planted):
     """Reads and writes in two steps, between which others run."""
 
     async def increment(self) -> int:
-        value = self.page.add(WORD, 0) + 1
+        value = self._page.add(WORD, 0) + 1
         await asyncio.sleep(0)
-        self.page.add(WORD, value - self.page.add(WORD, 0))
+        self._page.add(WORD, value - self._page.add(WORD, 0))
         return value
 
 
@@ -52,9 +44,9 @@ class ReadAfterLock(_Planted):
 
     async def increment(self) -> int:
         async with self.lock:
-            self.page.add(WORD)
+            self._page.add(WORD)
         await asyncio.sleep(0)
-        return self.page.add(WORD, 0)
+        return self._page.add(WORD, 0)
 
 
 class PerProcess(_Planted):
@@ -74,7 +66,7 @@ class Slow(_Planted):
 
     async def increment(self) -> int:
         await asyncio.sleep(3)
-        return self.page.add(WORD)
+        return self._page.add(WORD)
 
 
 class _DeadlyPage(SharedPage):
@@ -108,7 +100,7 @@ class Deaf(_Planted):
             reader, writer = os.pipe()
             os.dup2(writer, 1)
             os.close(reader)
-        return self.page.add(WORD)
+        return self._page.add(WORD)
 
 
 class Noisy(_Planted):
@@ -117,26 +109,18 @@ class Noisy(_Planted):
     async def increment(self) -> int:
         asyncio.get_running_loop().call_exception_handler({"message": "planted"})
         warnings.warn("planted", stacklevel=1)
-        return self.page.add(WORD)
+        return self._page.add(WORD)
 
 
-def _lockf(settings: Settings) -> Store:
-    return PageStore(SharedPage.in_file(settings.page_file, None))
-
-
-def _killed_inside(settings: Settings) -> Store:
-    return PageStore(_DeadlyPage.in_file(settings.page_file, None))
-
-
-STORES = {
+STORES: dict[str, Callable[[Settings], Store]] = {
     "no-atomic-step": NoAtomicStep,
     "read-after-lock": ReadAfterLock,
     "per-process": PerProcess,
     "slow": Slow,
     "deaf": Deaf,
     "noisy": Noisy,
-    "lockf": _lockf,
-    "killed-inside": _killed_inside,
+    "lockf": lambda settings: PageStore(SharedPage.in_file(settings.page_file, None)),
+    "killed-inside": lambda settings: PageStore(_DeadlyPage.in_file(settings.page_file, None)),
 }
 
 if __name__ == "__main__":

@@ -82,22 +82,14 @@ def test_answers_without_a_store_are_as_described(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout
 
 
-LIES: list[tuple[tuple[str, ...], Any, str]] = [
-    (("components", "schemas", "Count", "properties", "count"), {"type": "string"}, "is not of type"),
-    (("components", "headers", "Cache-Control", "schema"), {"const": "no-cache"}, "no-cache"),
-    (("components", "schemas", "Version", "required"), ["version", "pod", "build"], "is a required"),
-]
-
-
 @pytest.mark.soak
 def test_an_untrue_description_is_found(service: Service) -> None:
-    described: Any = copy.deepcopy(DESCRIPTION)
-    for where, lie, _ in LIES:
-        part = described
-        for name in where[:-1]:
-            part = part[name]
-        part[where[-1]] = lie
+    described = copy.deepcopy(DESCRIPTION)
+    parts = described["components"]
+    parts["schemas"]["Count"]["properties"]["count"] = {"type": "string"}
+    parts["schemas"]["Version"]["required"] = ["version", "pod", "build"]
+    parts["headers"]["Cache-Control"]["schema"] = {"const": "no-cache"}
     run = _fuzz(service, service.directory, described, 1)
     assert run.returncode == 1, run.stdout
-    for _, _, finding in LIES:
+    for finding in ("is not of type", "is a required", "no-cache"):
         assert finding in run.stdout

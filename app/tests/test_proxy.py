@@ -67,20 +67,20 @@ def test_heads_that_are_too_large_do_not_arrive(pair: tuple[Service, Proxy]) -> 
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-def test_service_that_takes_no_connection_is_503_after_two_seconds(tmp_path: Path, hangs: bool) -> None:
-    with Service(tmp_path, **UNTRACED) as service, Proxy(tmp_path, service) as proxy:
-        service.kill()
-        # Until the proxy knows that the connection it kept has ended.
-        time.sleep(0.5)
-        with ExitStack() as stack:
-            if hangs:
-                # A queue of connections that is full: the kernel answers nobody.
-                full = stack.enter_context(socket.create_server(("127.0.0.1", service.port), backlog=0))
-                stack.enter_context(socket.create_connection(full.getsockname()))
-            start = time.monotonic()
-            assert proxy.request("/").status == 503
-            # Tried twice: what is refused is tried again after a second, what hangs is given up after one.
-            assert 0.9 < time.monotonic() - start < (2.5 if hangs else 1.5)
+def test_service_that_takes_no_connection_is_503_after_two_seconds(pair: tuple[Service, Proxy], hangs: bool) -> None:
+    service, proxy = pair
+    service.kill()
+    # Until the proxy knows that the connection it kept has ended.
+    time.sleep(0.5)
+    with ExitStack() as stack:
+        if hangs:
+            # A queue of connections that is full: the kernel answers nobody.
+            full = stack.enter_context(socket.create_server(("127.0.0.1", service.port), backlog=0))
+            stack.enter_context(socket.create_connection(full.getsockname()))
+        start = time.monotonic()
+        assert proxy.request("/").status == 503
+        # Tried twice: what is refused is tried again after a second, what hangs is given up after one.
+        assert 0.9 < time.monotonic() - start < (2.5 if hangs else 1.5)
 
 
 def test_service_that_stands_still_is_504_and_counts_once(pair: tuple[Service, Proxy]) -> None:

@@ -13,8 +13,6 @@ from lib.aws import Aws, aws
 from lib.paths import ROOT
 from lib.terraform import MODULE, Terraform, copy_of, require_provider
 
-LOCAL_STATE = 'terraform {\n  backend "local" {}\n}\n'
-
 
 @pytest.fixture(scope="session")
 def api() -> Iterator[Aws]:
@@ -29,7 +27,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     require_provider()
     folder = copy_of(MODULE, tmp_path_factory.mktemp("ready") / "solution")
     # Files with this ending take the place of what is written elsewhere.
-    (folder / "backend_override.tf").write_text(LOCAL_STATE)
+    (folder / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
     terraform = Terraform(folder, {})
     terraform.init()
     return terraform
@@ -39,16 +37,6 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 def module(ready: Terraform, tmp_path: Path) -> Terraform:
     """A copy that a test may put faults into; it reaches no API."""
     return Terraform(copy_of(ready.folder, tmp_path / "solution"), {})
-
-
-@pytest.fixture(scope="session")
-def inputs(ready: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    """The module's variables alone: what they refuse is told in a second, as no provider has to be started."""
-    folder = copy_of(ready.folder, tmp_path_factory.mktemp("inputs") / "solution")
-    for path in folder.glob("*.tf"):
-        if path.name not in {"variables.tf", "backend_override.tf"}:
-            path.unlink()
-    return Terraform(folder, {})
 
 
 @pytest.fixture(scope="session")

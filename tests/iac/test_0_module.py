@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hcl2
 import pytest
 from lib import terraform
 from lib.paths import ROOT
 from lib.terraform import (
+    INPUTS,
     MODULE,
     REGISTRIES,
     Terraform,
@@ -26,14 +28,6 @@ from lib.terraform import (
 from tools import terraform_docs
 
 CHECKOV = Path(__file__).parent / "checkov"
-
-
-def put(folder: Path, file: str, sound: str, faulty: str) -> None:
-    """Replace a text that stands in a file once."""
-    path = folder / file
-    text = path.read_text()
-    assert text.count(sound) == 1, f"{file} has changed: the fault has to be put somewhere else"
-    path.write_text(text.replace(sound, faulty))
 
 
 def test_readme_has_the_inputs_and_outputs_of_the_module() -> None:
@@ -56,54 +50,54 @@ def test_lock_is_of_the_version_that_is_asked_for() -> None:
     assert re.search(r'"h1:\S+="', lock), "the lock has no hash to check the provider by"
 
 
+def test_no_key_of_aws_is_written_down() -> None:
+    text = "".join(path.read_text() for path in MODULE.glob("*.tf"))
+    assert re.findall(r"\b(?:access_key|secret_key|token)\b", text) == []
+
+
 def test_form_is_the_usual_one(ready: Terraform) -> None:
     assert ready("fmt", "-check", "-recursive", "-diff") == ""
 
 
-def runs(*files: str) -> int:
-    """Return how many runs the module's own tests have in these files."""
-    return sum((MODULE / "tests" / f"{name}.tftest.hcl").read_text().count('\nrun "') for name in files)
-
-
-def only(*files: str) -> list[str]:
-    """Return the arguments by which ``terraform test`` takes these files alone."""
-    return [f"-filter=tests/{name}.tftest.hcl" for name in files]
-
-
 def test_module_plans_what_its_own_tests_say(ready: Terraform) -> None:
-    assert runs("planned") >= 8
-    assert f"Success! {runs('planned')} passed, 0 failed." in ready("test", *only("planned"))
+    """They also have a value that is refused for each input that has a validation."""
+    runs = hcl2.loads((MODULE / "tests/module.tftest.hcl").read_text())["run"]
+    refused = {name for run in runs for about in run.values() for name in about.get("expect_failures", [])}
+    inputs = terraform_docs.blocks("variable")
+    assert refused == {f"${{var.{name}}}" for name, about in inputs.items() if "validation" in about}
+    assert f"Success! {len(runs)} passed, 0 failed." in ready("test")
 
 
-def test_variables_refuse_what_the_modules_own_tests_say(inputs: Terraform) -> None:
-    refused = [path.name.partition(".")[0] for path in (MODULE / "tests").glob("refused_*.tftest.hcl")]
-    assert runs(*refused) >= 24
-    assert f"Success! {runs(*refused)} passed, 0 failed." in inputs("test", *only(*refused))
-
-
-@pytest.mark.soak
-def test_modules_own_tests_pass_as_a_person_runs_them(ready: Terraform) -> None:
-    every = [path.name.partition(".")[0] for path in (MODULE / "tests").glob("*.tftest.hcl")]
-    assert f"Success! {runs(*every)} passed, 0 failed." in ready("test")
-
-
-ADMITTED = {
-    "https_from_everywhere": ('try(tonumber(split("/", cidr)[1]) >= 8, false)', "true"),
-    "https_from_no_network_that_there_could_be": (
-        "[for cidr in var.client_cidrs : can(cidrnetmask(cidr))]",
-        "[for cidr in var.client_cidrs : true]",
-    ),
-    "ssh_from_everywhere": ('try(tonumber(split("/", cidr)[1]) >= 16, false)', "true"),
-}
+def test_inputs_of_another_type_are_refused(module: Terraform) -> None:
+    wrong = {"data_volume_gib": "much", "client_cidrs": "203.0.113.0/24", "final_snapshot": "perhaps"}
+    with pytest.raises(TerraformError) as refused:
+        module.plan({**INPUTS, **wrong})
+    said = " ".join(str(refused.value).split())
+    kinds = {"data_volume_gib": "a number", "client_cidrs": "set of string", "final_snapshot": "a bool"}
+    for name, kind in kinds.items():
+        assert re.search(rf"not suitable for var\.{name} declared at \S+ {kind} (is )?required", said), said
 
 
 @pytest.mark.soak
-def test_input_that_is_no_longer_refused_is_found(inputs: Terraform, tmp_path: Path) -> None:
-    for run, fault in ADMITTED.items():
-        faulty = Terraform(copy_of(inputs.folder, tmp_path / run), {})
-        put(faulty.folder, "variables.tf", *fault)
-        with pytest.raises(TerraformError, match=rf'run "{run}"\.\.\. fail'):
-            faulty("test", *only("refused_access"))
+@pytest.mark.parametrize(
+    ("file", "sound", "faulty", "finding"),
+    [
+        ("variables.tf", 'try(tonumber(split("/", cidr)[1]) >= 8, false)', "true", "var.client_cidrs, was expected to"),
+        ("variables.tf", "client_cidrs : can(cidrnetmask(cidr))", "client_cidrs : true", "var.client_cidrs, was"),
+        ("variables.tf", 'try(tonumber(split("/", cidr)[1]) >= 16, false)', "true", "var.ssh_cidrs, was expected to"),
+        ("access.tf", "443\n  cidr_ipv4         = each.value", '443\n  cidr_ipv4 = "0.0.0.0/0"', "another than 443"),
+        ("host.tf", "= aws_key_pair.log_host.key_name", '= "admin"', "The host has another key than the given one"),
+        ("host.tf", "data.aws_ssm_parameter.ami[0].insecure_value", '"ami-0fedcba9876543210"', "The image is not"),
+    ],
+)
+def test_planted_faults_are_found(module: Terraform, file: str, sound: str, faulty: str, finding: str) -> None:
+    path = module.folder / file
+    text = path.read_text()
+    assert text.count(sound) == 1, f"{file} has changed: the fault has to be put somewhere else"
+    path.write_text(text.replace(sound, faulty))
+    with pytest.raises(TerraformError) as failed:
+        module("test")
+    assert finding in " ".join(str(failed.value).split())
 
 
 def test_checkov_finds_nothing_and_each_skip_has_its_reason() -> None:
@@ -123,20 +117,16 @@ def test_checkov_finds_nothing_and_each_skip_has_its_reason() -> None:
     assert int(passed) >= 60
 
 
-def test_mirror_is_found_by_its_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirror_is_found_by_its_layout_and_named_where_it_lacks_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     mirror = tmp_path / ".terraform.d/plugins"
     (mirror / "registry.terraform.io/hashicorp/random/3.0.0/linux_amd64").mkdir(parents=True)
     assert provider_mirror() != mirror, "a mirror without the provider"
     (mirror / "registry.terraform.io/hashicorp/aws/5.99.0/linux_amd64").mkdir(parents=True)
     assert provider_mirror() == mirror
-
-
-def test_mirror_without_the_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_terraform()
-    monkeypatch.setenv("HOME", str(tmp_path))
-    mirror = tmp_path / ".terraform.d/plugins"
-    (mirror / "registry.terraform.io/hashicorp/aws/5.99.0/linux_amd64").mkdir(parents=True)
     with pytest.raises(TerraformError, match=f"could not be taken from the mirror {mirror}"):
         Terraform(copy_of(MODULE, tmp_path / "solution"), {}).init("-backend=false")
 

@@ -12,11 +12,8 @@ from iac.life import SSH, STATE, Life
 from lib.aws import REGION, STATE_BUCKET, Aws
 from lib.command import execute
 from lib.paths import CACHE
-from lib.terraform import MODULE, Terraform, TerraformError, copy_of
+from lib.terraform import MODULE, Terraform, copy_of
 from lib.types import Json
-
-MOVED = {"vpc", "internet_gateway", "security_group", "key_pair", "flow_log", "instance", "eip"}
-"""What an earlier version had as ``loki``."""
 
 
 def kept_state(api: Aws) -> str:
@@ -55,26 +52,11 @@ def test_second_plan_has_nothing_to_do(applied: Terraform) -> None:
     assert "No changes." in applied("plan", "-detailed-exitcode")
 
 
-def test_state_is_in_the_bucket_and_nowhere_else(applied: Terraform, api: Aws) -> None:
+def test_state_is_in_the_bucket_and_nowhere_else_and_locked(applied: Terraform, life: Life, api: Aws) -> None:
     assert "aws_instance" in {entry["type"] for entry in json.loads(kept_state(api))["resources"]}
     assert not [*MODULE.glob("*.tfstate*"), *applied.folder.glob("*.tfstate*")]
-
-
-@pytest.mark.usefixtures("applied")
-def test_state_is_locked_without_being_asked_to(life: Life) -> None:
     settings = json.loads((CACHE / "terraform" / life.inventory.name / "terraform.tfstate").read_text())
     assert settings["backend"]["config"]["use_lockfile"] is True
-
-
-def test_state_that_somebody_holds_is_not_touched(applied: Terraform, api: Aws) -> None:
-    lock = {"Bucket": STATE_BUCKET, "Key": f"{STATE}.tflock"}
-    holder = {"ID": "0", "Operation": "OperationTypeApply", "Who": "somebody", "Created": "2026-01-01T00:00:00Z"}
-    api.client("s3").put_object(**lock, Body=json.dumps(holder).encode())
-    try:
-        with pytest.raises(TerraformError, match=r"Error acquiring the state lock[\s\S]*somebody"):
-            applied("plan")
-    finally:
-        api.client("s3").delete_object(**lock)
 
 
 def test_instance_that_is_replaced_keeps_the_logs_and_the_address(applied: Terraform) -> None:
@@ -104,29 +86,47 @@ def test_deployment_of_an_earlier_version_is_kept_whole(life: Life, ready: Terra
     # The API knows nothing of the names that this state has.
     changed = changes(upgraded, "-refresh=false")
     assert {change["action"] for change in changed.values()} == {"update"}
-    assert {address for address, change in changed.items() if "previous_resource" in change} == {
-        f"aws_{kind}.log_host" for kind in MOVED
-    }
+    moved = {address for address, change in changed.items() if "previous_resource" in change}
+    kinds = ("vpc", "internet_gateway", "security_group", "key_pair", "flow_log", "instance", "eip")
+    assert moved == {f"aws_{kind}.log_host" for kind in kinds}
 
 
 @pytest.mark.usefixtures("applied")
 def test_host_is_what_was_asked_for(life: Life, api: Aws) -> None:
+    """Everything is compared: a rule or a volume that somebody adds fails the test, whatever its name."""
     ec2, made = api.client("ec2"), life.outputs()
-    (reservation,) = ec2.describe_instances(InstanceIds=[made["instance_id"]])["Reservations"]
-    (instance,) = reservation["Instances"]
+    (instance,) = life.running()
+    name = f"counter-logs-{life.inventory.name}"
+    assert instance["InstanceId"] == made["instance_id"]
     assert instance["PublicIpAddress"] == made["address"]
     assert instance["PrivateIpAddress"] == made["private_address"]
-    assert instance["KeyName"] == f"counter-logs-{life.inventory.name}"
+    assert instance["KeyName"] == name
+    assert instance["IamInstanceProfile"]["Arn"].endswith(f":instance-profile/{name}")
+    assert instance["MetadataOptions"]["HttpTokens"] == "required"
     # A path by which Linux finds a volume, whichever device it became.
     assert made["data_device"].endswith(made["data_volume_id"].replace("vol-", "_vol"))
     volumes = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [made["instance_id"]]}])
     assert [volume["Encrypted"] for volume in volumes["Volumes"]] == [True, True]
-    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [made["security_group_id"]]}])
-    inward = [rule for rule in rules["SecurityGroupRules"] if not rule["IsEgress"]]
+
+    (network,) = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [name]}])["Vpcs"]
+    (flow,) = ec2.describe_flow_logs()["FlowLogs"]
+    assert instance["VpcId"] == flow["ResourceId"] == network["VpcId"]
+    assert flow["TrafficType"] == "ALL"
+    assert [group["GroupId"] for group in instance["SecurityGroups"]] == [made["security_group_id"]]
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [network["VpcId"]]}])["SecurityGroups"]
+    named = [{"Name": "group-id", "Values": [group["GroupId"] for group in groups]}]
+    rules = ec2.describe_security_group_rules(Filters=named)["SecurityGroupRules"]
+    fields = ("IsEgress", "IpProtocol", "FromPort", "ToPort", "CidrIpv4")
     # The same networks that the firewall on the host admits.
-    assert {(rule["FromPort"], rule["ToPort"], rule["CidrIpv4"]) for rule in inward} == {
-        (443, 443, "203.0.113.0/24"), (22, 22, SSH),
+    assert {tuple(rule.get(field) for field in fields) for rule in rules} == {
+        (False, "tcp", 443, 443, "203.0.113.0/24"), (False, "tcp", 22, 22, SSH), (True, "tcp", 443, 443, "0.0.0.0/0"),
     }  # fmt: skip
+
+    (address,) = ec2.describe_addresses()["Addresses"]
+    tagged = {(tag["Key"], tag["Value"], tag["ResourceId"]) for tag in ec2.describe_tags()["Tags"]}
+    things = [made[f"{kind}_id"] for kind in ("instance", "data_volume", "security_group")]
+    for thing in (*things, network["VpcId"], address["AllocationId"]):
+        assert {(*tag, thing) for tag in made["tags"].items()} <= tagged, thing
 
 
 @pytest.mark.usefixtures("applied")
