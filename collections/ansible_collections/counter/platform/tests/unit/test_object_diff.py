@@ -18,8 +18,4 @@ OBJECTS: list[dict[str, Any]] = [{"apiVersion": "v1", "kind": "Namespace", "meta
 )
 def test_answer(run_module: RunModule, kubectl: str, differs: bool, check: bool) -> None:
     asked = {"definition": OBJECTS, "field_manager": "tests", "kubectl": kubectl, "kubeconfig": "/nowhere"}
-    assert run_module("object_diff", asked, check=check) == {
-        "changed": False,
-        "differs": differs,
-        "invocation": {"module_args": asked},
-    }
+    assert run_module("object_diff", **asked, check=check) == {"changed": False, "differs": differs}
