@@ -64,11 +64,8 @@ def test_half_a_file_holds_nothing(lock: Path, content: str) -> None:
     assert json.loads(lock.read_text())["started"] == started(os.getpid())
 
 
-def test_check_mode_leaves_no_file(lock: Path) -> None:
+def test_the_folder_is_private_and_check_mode_makes_none(lock: Path) -> None:
     hold(lock, check_mode=True)
     assert not lock.parent.exists()
-
-
-def test_the_folder_is_private(lock: Path) -> None:
     hold(lock)
     assert lock.parent.stat().st_mode & 0o777 == 0o700
