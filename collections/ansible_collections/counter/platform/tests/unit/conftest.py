@@ -1,7 +1,5 @@
 """What the tests share: running a module as Ansible does, and a docker daemon that is left as it was found."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """What the tests share besides fixtures."""
 
-from __future__ import annotations
-
 import struct
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Compiling in the background of a run, by a compiler that takes a minute."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator

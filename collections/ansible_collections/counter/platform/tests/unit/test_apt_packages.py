@@ -3,8 +3,6 @@
 One file, as pytest-xdist runs a file in one process: apt lets nobody else install meanwhile.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

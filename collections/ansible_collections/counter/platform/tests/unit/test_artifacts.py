@@ -1,7 +1,5 @@
 """The store of build results and the keys it goes by."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import re

@@ -3,8 +3,6 @@
 Its Python is one that does not exist: whatever starts a module fails.
 """
 
-from __future__ import annotations
-
 import json
 from importlib import import_module
 from pathlib import Path

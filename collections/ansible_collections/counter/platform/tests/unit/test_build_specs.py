@@ -1,7 +1,5 @@
 """The table of images as what container_images builds."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

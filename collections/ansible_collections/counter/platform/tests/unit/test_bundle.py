@@ -1,7 +1,5 @@
 """A bundle comes back whole or not at all, and what is wrong with it is named."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

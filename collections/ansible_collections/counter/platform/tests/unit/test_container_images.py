@@ -1,7 +1,5 @@
 """Images, built by a real daemon from files alone."""
 
-from __future__ import annotations
-
 import os
 import re
 import tarfile

@@ -1,7 +1,5 @@
 """Debian root file systems: what mmdebstrap gets, and when it is not run."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Free space by file system: /dev/shm is another one than the folder of a test."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a module's documentation says and what it takes are the same."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 from typing import Any

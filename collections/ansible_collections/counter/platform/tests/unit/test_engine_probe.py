@@ -1,7 +1,5 @@
 """What a container engine can do, found by trying."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

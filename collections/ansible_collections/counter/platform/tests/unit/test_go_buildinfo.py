@@ -1,7 +1,5 @@
 """What Go programs say of their making: one of the real compiler's, and all forms of the list."""
 
-from __future__ import annotations
-
 import io
 import re
 from pathlib import Path

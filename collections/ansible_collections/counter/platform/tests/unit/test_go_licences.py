@@ -1,7 +1,5 @@
 """Licences of the modules in Go programs, named by the real classifier from sources as Go keeps them."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from functools import partial

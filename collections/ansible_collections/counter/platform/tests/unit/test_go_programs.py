@@ -1,7 +1,5 @@
 """Programs from a Go module, compiled by the real compiler."""
 
-from __future__ import annotations
-
 import shutil
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Bills of materials, read out of docker archives and folders of programs."""
 
-from __future__ import annotations
-
 import ctypes
 import gzip
 import hashlib

@@ -3,8 +3,6 @@
 No cluster is made here: the nodes are containers of an image with a shell, which is all that a record needs.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import os

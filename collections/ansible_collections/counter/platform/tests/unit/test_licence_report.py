@@ -1,7 +1,5 @@
 """Licences in bills of materials, against lists of allowed ones."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

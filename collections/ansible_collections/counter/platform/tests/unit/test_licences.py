@@ -1,7 +1,5 @@
 """Licences by Debian's and Python's names as SPDX expressions, and what a list allows."""
 
-from __future__ import annotations
-
 from email.parser import HeaderParser
 
 from ansible_collections.counter.platform.plugins.module_utils import licences

@@ -1,7 +1,5 @@
 """Names of images on a node; loading them is tested on a real cluster."""
 
-from __future__ import annotations
-
 import pytest
 from ansible_collections.counter.platform.plugins.modules.node_image import full_name
 from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule

@@ -1,7 +1,5 @@
 """What the answer of kubectl is taken for; against a real API server, the roles' scenarios try it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

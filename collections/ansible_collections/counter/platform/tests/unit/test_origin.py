@@ -1,7 +1,5 @@
 """Results go into a registry and come out of it as they were, and whatever is wrong with it is said in words."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Iterator

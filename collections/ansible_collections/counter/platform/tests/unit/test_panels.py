@@ -1,7 +1,5 @@
 """Panels, as charts for a browser and a reader, and as dashboards of Grafana; molecule/monitoring writes a report."""
 
-from __future__ import annotations
-
 import html
 import itertools
 import json

@@ -4,8 +4,6 @@ What runs in a pod otherwise runs here: the kubectl of these tests starts what s
 is full drops what comes, as a policy does.
 """
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

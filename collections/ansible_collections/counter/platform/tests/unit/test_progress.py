@@ -1,7 +1,5 @@
 """The callback that prints what a long step is doing, in a real run of ansible-playbook."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

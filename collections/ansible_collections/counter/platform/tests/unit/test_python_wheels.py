@@ -1,7 +1,5 @@
 """Wheels of a small uv project, fetched from the index."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What a rollout is waited for by, and what is said when it does not come."""
 
-from __future__ import annotations
-
 import http.server
 import threading
 import time

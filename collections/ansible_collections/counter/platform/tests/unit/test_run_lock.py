@@ -1,7 +1,5 @@
 """One run at a time: who holds a lock is a process, and it has to be alive."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

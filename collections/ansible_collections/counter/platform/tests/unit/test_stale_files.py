@@ -1,7 +1,5 @@
 """Files of a host that differ, told by what find and sha256sum themselves print of real ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Variables that look like a role's and that no role knows."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

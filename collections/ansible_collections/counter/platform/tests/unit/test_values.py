@@ -1,7 +1,5 @@
 """Values that variables may have: networks in CIDR notation, labels that a selector can have, and quantities."""
 
-from __future__ import annotations
-
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.counter.platform.plugins.filter.quantity import quantity
