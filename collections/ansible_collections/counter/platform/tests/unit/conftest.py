@@ -1,23 +1,23 @@
 """What the tests share: running a module as Ansible does, and a docker daemon that is left as it was found."""
 
-from __future__ import annotations
-
 import json
+import multiprocessing
 import os
 import runpy
 import shutil
-import subprocess
 import sys
 import tempfile
-import traceback
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+from ansible_collections.counter.platform.plugins.module_utils import commands
 from ansible_collections.counter.platform.plugins.modules.engine_probe import probe_root
 from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule
+
+FORK = multiprocessing.get_context("fork")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,53 +29,41 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def run_module(tmp_path: Path) -> RunModule:
-    """Run a module in a process of its own, with its arguments on standard input, and return its result.
+    """Run a module with options in a process of its own, in check mode or not, and return its result.
 
     The process is forked from this one, which has Ansible's library loaded already: there are over a hundred such runs.
     """
 
-    def run(
-        name: str, args: dict[str, Any], *, check: bool = False, env: dict[str, str] | None = None
-    ) -> dict[str, Any]:
-        arguments = {"ANSIBLE_MODULE_ARGS": {**args, "_ansible_check_mode": check, "_ansible_diff": True}}
+    def run(name: str, /, *, check: bool = False, env: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
+        arguments = {"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check, "_ansible_diff": True}}
         with tempfile.TemporaryDirectory() as folder:
-            stdin, stdout, stderr = (Path(folder) / stream for stream in ("stdin", "stdout", "stderr"))
+            stdin, stdout, stderr = streams = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
             stdin.write_text(json.dumps(arguments))
-            child = os.fork()
-            if child == 0:
-                _become(name, tmp_path, env or {}, (stdin, stdout, stderr))
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            process = FORK.Process(target=become, args=(name, tmp_path, env or {}, streams))
+            process.start()
+            process.join()
             assert stderr.read_text() == ""
             result: dict[str, Any] = json.loads(stdout.read_text())
-        assert status == (1 if result.get("failed") else 0)
+        assert process.exitcode == (1 if result.get("failed") else 0)
+        # Ansible adds the options.
+        result.pop("invocation", None)
         return result
 
     return run
 
 
-def _become(name: str, folder: Path, env: dict[str, str], streams: tuple[Path, Path, Path]) -> NoReturn:
-    """Go on as the module, in a child process."""
+def become(name: str, folder: Path, env: dict[str, str], streams: list[Path]) -> None:
+    """Go on as a module, in a child process."""
+    os.chdir(folder)
+    os.environ.update(env)
+    for number, path in enumerate(streams):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+    sys.argv = [name]
     module = f"ansible_collections.counter.platform.plugins.modules.{name}"
-    status: Any = 1
-    try:
-        os.chdir(folder)
-        os.environ.update(env)
-        os.dup2(os.open(streams[0], os.O_RDONLY), 0)
-        for number, path in enumerate(streams[1:], start=1):
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
-        sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
-        sys.argv = [name]
-        # The tests imported some of the modules; each runs from its beginning.
-        sys.modules.pop(module, None)
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except SystemExit as ended:
-        status = ended.code or 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    # The tests imported some of the modules; each runs from its beginning.
+    sys.modules.pop(module, None)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 @pytest.fixture
@@ -90,9 +78,10 @@ def docker_client() -> str:
     client = shutil.which("docker")
     if client is None:
         pytest.skip("no docker client is installed")
-    done = subprocess.run([client, "version"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"no docker daemon answers: {done.stderr.strip()}")
+    try:
+        commands.run([client, "version"])
+    except commands.CommandError as error:
+        pytest.skip(f"no docker daemon answers: {error}")
     return client
 
 

@@ -1,40 +1,71 @@
 """What the tests share besides fixtures."""
 
-from __future__ import annotations
-
 import struct
-import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import pytest
+from ansible_collections.counter.platform.plugins.module_utils.commands import run
 
 COLLECTION = Path(__file__).resolve().parents[2]
 COLLECTIONS = COLLECTION.parents[2]
 LABEL = "counter-unit"
 """Label of every image that a test builds, by which it is found again."""
 
+GO = Path(sys.executable).with_name("go")
+needs_go = pytest.mark.skipif(not GO.exists(), reason=f"no Go compiler at {GO}; `make venv` installs it")
+
 RunModule = Callable[..., dict[str, Any]]
+Module = partial[dict[str, Any]]
+"""A module with options, each of which a call can replace; ``check`` and ``env`` are as in the fixture run_module."""
 
 
-def alone(run_module: RunModule, name: str, items: str, *, common: tuple[str, ...]) -> RunModule:
-    """Return a function that runs a module for one of its ``items`` and returns what it says of that one.
+def alone(run_module: RunModule, name: str, items: str, common: tuple[str, ...], /, **options: Any) -> Module:
+    """Return a module for one of its ``items``; it returns what the module says of that one.
 
-    The function takes the options of the item together with those that are ``common`` to all items.
+    The options are those of the item together with those that are ``common`` to all items.
     """
 
-    def run(arguments: dict[str, Any], **how: Any) -> dict[str, Any]:
-        shared = {option: arguments[option] for option in common}
-        item = {option: value for option, value in arguments.items() if option not in shared}
-        result = run_module(name, {items: [item], **shared}, **how)
-        if result.get("failed"):
+    def run(*, check: bool = False, env: dict[str, str] | None = None, **given: Any) -> dict[str, Any]:
+        shared = {option: given.pop(option) for option in common}
+        result = run_module(name, check=check, env=env, **{items: [given]}, **shared)
+        if "failed" in result:
             assert result["results"] == []
             return result
         (about,) = result["results"]
         assert about["changed"] == result["changed"]
         return dict(about)
 
-    return run
+    return partial(run, **options)
+
+
+def made_once(module: Module, **others: Any) -> dict[str, Any]:
+    """Let a module make its result, which is promised in check mode and there afterwards, and return what it says.
+
+    ``others`` are options for the runs that find the result.
+    """
+    cache = Path(module.keywords["cache"])
+    before = results_in(cache)
+    promised = module(check=True)
+    assert promised["changed"]
+    assert results_in(cache) == before, "check mode made something"
+    made = module()
+    # Ansible adds the mode and the owner of a path that is there.
+    assert promised.items() <= made.items(), made
+    for check in (False, True):
+        again = module(check=check, **others)
+        assert again == made | {"changed": False}, again
+    return made
+
+
+def with_defaults(module: ModuleType, **options: Any) -> dict[str, Any]:
+    """Return options as Ansible hands them to a module, with the defaults of those that are not given."""
+    return {name: option.get("default") for name, option in module.ARGUMENTS.items()} | options
 
 
 @dataclass
@@ -45,9 +76,7 @@ class Docker:
     name: str
 
     def __call__(self, *arguments: str, stdin: bytes | None = None) -> str:
-        done = subprocess.run([self.client, *arguments], input=stdin, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode().strip()
+        return run([self.client, *arguments], stdin=stdin).strip()
 
     @property
     def session(self) -> str:
@@ -55,11 +84,9 @@ class Docker:
         return "-".join(self.name.split("-")[:3])
 
     def containers(self) -> set[str]:
-        """Return the names of this test's containers."""
         return set(self("ps", "--all", "--filter", f"name=^/{self.name}", "--format", "{{.Names}}").split())
 
     def networks(self) -> set[str]:
-        """Return the names of this test's networks."""
         return set(self("network", "ls", "--filter", f"name=^{self.name}", "--format", "{{.Name}}").split())
 
     def images(self) -> set[str]:

@@ -1,20 +1,19 @@
 """Compiling in the background of a run, by a compiler that takes a minute."""
 
-from __future__ import annotations
-
 import json
-import os
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.modules import go_programs
 from ansible_collections.counter.platform.plugins.plugin_utils import ahead
-from ansible_collections.counter.platform.tests.unit.support import COLLECTIONS, results_in
+from ansible_collections.counter.platform.tests.unit.support import results_in, with_defaults
+from lib.command import Run, execute
+from lib.wait import wait_for
 
+Process = subprocess.Popen[bytes]
 COMPILER = """#!/bin/sh
 case "$1" in
   env) echo go1.0 ;;
@@ -24,16 +23,8 @@ esac
 """
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.fixture
-def run() -> Iterator[subprocess.Popen[bytes]]:
+def run() -> Iterator[Process]:
     """A process that stands for the run."""
     with subprocess.Popen(["sleep", "60"]) as process:
         yield process
@@ -52,11 +43,6 @@ def arguments(tmp_path: Path) -> dict[str, Any]:
     return {"name": "programs", "ahead": True, **paths}
 
 
-def with_defaults(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return options as a module gets them."""
-    return {name: option.get("default") for name, option in go_programs.ARGUMENTS.items()} | arguments
-
-
 def is_alive(group: str) -> bool:
     """Return whether a process group has a process that is no zombie."""
     states = (path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat"))
@@ -64,28 +50,25 @@ def is_alive(group: str) -> bool:
 
 
 def test_result_is_made_at_the_lowest_priority_while_the_run_lives(
-    arguments: dict[str, Any], run: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    arguments: dict[str, Any], run: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAKES", "0")
-    ahead.start(with_defaults(arguments), run.pid)
-    until(lambda: bool(results_in(Path(arguments["cache"]))))
+    ahead.start(with_defaults(go_programs, **arguments), run.pid)
+    wait_for("the result", lambda: results_in(Path(arguments["cache"])))
     assert Path(f"{arguments['go']}.started").read_text().split()[1] == "19"
 
 
-def test_compiler_ends_with_the_run_and_leaves_no_result(
-    arguments: dict[str, Any], run: subprocess.Popen[bytes]
-) -> None:
-    ahead.start(with_defaults(arguments), run.pid)
+def test_compiler_ends_with_the_run_and_leaves_no_result(arguments: dict[str, Any], run: Process) -> None:
+    ahead.start(with_defaults(go_programs, **arguments), run.pid)
     started = Path(f"{arguments['go']}.started")
-    until(lambda: started.exists() and bool(started.read_text()))
-    group = started.read_text().split()[0]
+    group = wait_for("the compiler", lambda: started.read_text() if started.exists() else "").split()[0]
     assert is_alive(group)
     run.kill()
-    until(lambda: not is_alive(group))
+    wait_for("its end", lambda: not is_alive(group))
     assert results_in(Path(arguments["cache"])) == []
 
 
-def play(arguments: dict[str, Any], *options: str) -> str:
+def play(arguments: dict[str, Any], *options: str) -> Run:
     """Run a play with the task, and another one that takes long enough for the compiler to start."""
     tasks = [
         {"counter.platform.go_programs": arguments},
@@ -93,24 +76,19 @@ def play(arguments: dict[str, Any], *options: str) -> str:
     ]
     playbook = Path(arguments["source"]).with_name("play.yml")
     playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-    done = subprocess.run(
-        ["ansible-playbook", "--inventory=localhost,", "--connection=local", *options, str(playbook)],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    done = execute("ansible-playbook", "--inventory=localhost,", "--connection=local", *options, str(playbook))
+    assert done.status == 0, done.output
+    assert done.recap("changed") == 1, "the other task alone"
+    return done
 
 
 def test_task_does_not_wait_and_changes_nothing(arguments: dict[str, Any]) -> None:
-    started = time.monotonic()
-    assert "changed=1 " in play(arguments), "the other task alone"
-    assert time.monotonic() - started < 50
+    assert play(arguments).seconds < 50
     group = Path(f"{arguments['go']}.started").read_text().split()[0]
-    until(lambda: not is_alive(group))
+    wait_for("its end", lambda: not is_alive(group))
     assert results_in(Path(arguments["cache"])) == []
 
 
 def test_check_mode_begins_nothing(arguments: dict[str, Any]) -> None:
-    assert "changed=1 " in play(arguments, "--check")
+    play(arguments, "--check")
     assert not Path(arguments["cache"]).exists()

@@ -3,22 +3,20 @@
 One file, as pytest-xdist runs a file in one process: apt lets nobody else install meanwhile.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil
-import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors, update
 from ansible_collections.counter.platform.plugins.modules import apt_packages
-from ansible_collections.counter.platform.tests.unit.support import RunModule
+from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, made_once
+from lib.command import run
 
 SMALL = "hello"
 """A package of some kilobytes that nothing depends on."""
@@ -31,12 +29,6 @@ pytestmark = [
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="apt installs and refreshes its lists as root")
 
 
-def _release() -> str:
-    """Return the codename of the release that apt takes packages from."""
-    listing = ["apt-get", "indextargets", "--format", "$(CODENAME)", "Identifier: Packages", "Origin: Debian"]
-    return subprocess.run([*listing, "Label: Debian"], capture_output=True, text=True, check=True).stdout.split()[0]
-
-
 @pytest.fixture
 def absent() -> Iterator[str]:
     """Return a package that the machine lacks, and lacks again afterwards."""
@@ -44,7 +36,7 @@ def absent() -> Iterator[str]:
         pytest.skip(f"{SMALL} is installed on this machine, and was not by this test")
     yield SMALL
     if apt_packages.installed([SMALL]):
-        subprocess.run(["dpkg", "--purge", SMALL], capture_output=True, check=True)
+        run("dpkg", "--purge", SMALL)
 
 
 def test_installed_tells_what_dpkg_has() -> None:
@@ -67,121 +59,86 @@ def test_outdated_names_all_where_the_release_is_not_known() -> None:
 
 def test_apt_gets_to_know_a_release_behind_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lists, pins = tmp_path / "lists.d", tmp_path / "pins.d"
-    for folder in (lists, pins):
+    for name, folder in (("SOURCES", lists), ("PREFERENCES", pins)):
         folder.mkdir()
-    monkeypatch.setattr(apt_packages, "SOURCES", lists)
-    monkeypatch.setattr(apt_packages, "PREFERENCES", pins)
-    release = _release()
+        monkeypatch.setattr(apt_packages, name, folder)
+    release = apt_packages.own_release()
     apt_packages.know(release)
-    options = [f"-oDir::Etc::SourceParts={lists}", f"-oDir::Etc::PreferencesParts={pins}"]
-    policy = subprocess.run(
-        ["apt-cache", "policy", *options, "-oDir::Etc::SourceList=/nowhere", "-oDir::Etc::Preferences=/nowhere", SMALL],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    own = [f"-oDir::Etc::SourceParts={lists}", f"-oDir::Etc::PreferencesParts={pins}"]
+    others = ["-oDir::Etc::SourceList=/nowhere", "-oDir::Etc::Preferences=/nowhere"]
+    policy = run("apt-cache", "policy", *own, *others, SMALL)
     assert policy.stderr == ""
     assert f" 100 {mirrors()['main'].rstrip('/')} {release}/main" in policy.stdout
 
 
 def test_check_mode_names_the_missing_and_installs_none(run_module: RunModule, absent: str) -> None:
-    result = run_module("apt_packages", {"names": [absent, "dpkg"]}, check=True)
+    result = run_module("apt_packages", names=[absent, "dpkg"], check=True)
     assert (result["changed"], result["missing"]) == (True, [absent])
     assert result["diff"]["after"] == f"{absent}\n"
     assert not apt_packages.installed([absent])
 
 
 def test_check_mode_with_a_release_changes_no_setting_of_apt(run_module: RunModule) -> None:
-    result = run_module("apt_packages", {"names": ["dpkg"], "target_release": "counter-unit"}, check=True)
+    result = run_module("apt_packages", names=["dpkg"], target_release="counter-unit", check=True)
     assert (result["changed"], result["missing"]) == (True, ["dpkg"])
     assert not list(Path("/etc/apt").rglob("*counter-unit*"))
 
 
 def test_nothing_missing_asks_no_mirror(run_module: RunModule, tmp_path: Path) -> None:
     # apt-get is not even in PATH.
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "dpkg-query").symlink_to(str(shutil.which("dpkg-query")))
-    result = run_module("apt_packages", {"names": ["dpkg", "bash"]}, env={"PATH": str(tmp_path / "bin")})
+    (tmp_path / "dpkg-query").symlink_to(str(shutil.which("dpkg-query")))
+    result = run_module("apt_packages", names=["dpkg", "bash"], env={"PATH": str(tmp_path)})
     assert (result["changed"], result["missing"]) == (False, [])
 
 
 @needs_root
 def test_a_missing_package_is_installed_once(run_module: RunModule, absent: str) -> None:
-    assert apt_packages.outdated([absent], _release()) == [absent]
-    assert run_module("apt_packages", {"names": [absent, "dpkg"]})["missing"] == [absent]
+    assert apt_packages.outdated([absent], apt_packages.own_release()) == [absent]
+    assert run_module("apt_packages", names=[absent, "dpkg"])["missing"] == [absent]
     assert apt_packages.installed([absent])
     for check in (False, True):
-        again = run_module("apt_packages", {"names": [absent, "dpkg"]}, check=check)
+        again = run_module("apt_packages", names=[absent, "dpkg"], check=check)
         assert (again["changed"], again["missing"]) == (False, [])
 
 
 @needs_root
 def test_a_package_that_does_not_exist(run_module: RunModule) -> None:
-    result = run_module("apt_packages", {"names": ["counter-unit-none"]})
-    assert result["failed"]
-    assert result["msg"].startswith("cannot install counter-unit-none: ")
-    assert "Unable to locate package counter-unit-none" in result["msg"]
+    said = run_module("apt_packages", names=["counter-unit-none"])["msg"]
+    assert said.startswith("cannot install counter-unit-none: ")
+    assert "Unable to locate package counter-unit-none" in said
 
 
 @pytest.fixture
-def directory(run_module: RunModule, tmp_path: Path) -> Path:
-    """A folder with the packages of this machine's release."""
-    release = apt_packages.own_release()
-    wanted = {"name": "small", "suite": release, "packages": [SMALL], "refresh": "x", "cache": str(tmp_path / "cache")}
-    promised = run_module("debian_packages", wanted, check=True)
-    made = run_module("debian_packages", wanted)
-    again = run_module("debian_packages", wanted)
-    assert promised["changed"]
-    assert made["changed"]
-    assert again == {**made, "changed": False}
-    directory = tmp_path / "packages"
-    directory.mkdir()
-    (directory / release).symlink_to(made["path"])
-    return directory
+def fetch(run_module: RunModule, tmp_path: Path) -> Module:
+    where = {"suite": apt_packages.own_release(), "cache": str(tmp_path / "cache")}
+    return partial(run_module, "debian_packages", name="small", packages=[SMALL], refresh="x", **where)
 
 
 def test_packages_are_installed_where_no_mirror_is(
-    run_module: RunModule, directory: Path, absent: str, monkeypatch: pytest.MonkeyPatch
+    run_module: RunModule, fetch: Module, absent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = directory / apt_packages.own_release()
+    folder = tmp_path / apt_packages.own_release()
+    folder.symlink_to(made_once(fetch)["path"])
     fetched = {path.name.split("_")[0] for path in folder.glob("*.deb")}
     assert {SMALL, "libc6", "gcc-12-base"} <= fetched or {SMALL, "libc6", "gcc-14-base"} <= fetched
     index = (folder / "Packages").read_text()
     assert index.count("\nFilename: ./") == len(list(folder.glob("*.deb")))
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    wanted = {"names": [SMALL], "directory": str(directory)}
-    assert run_module("apt_packages", wanted, check=True)["missing"] == [SMALL]
-    assert run_module("apt_packages", wanted)["changed"]
+    install = partial(run_module, "apt_packages", names=[SMALL], directory=str(tmp_path))
+    assert install(check=True)["missing"] == [SMALL]
+    assert install()["changed"]
     assert apt_packages.installed([SMALL]) == {SMALL}
-    assert not run_module("apt_packages", wanted)["changed"]
+    assert not install()["changed"]
 
 
 def test_folder_that_lacks_the_release(run_module: RunModule, absent: str, tmp_path: Path) -> None:
-    result = run_module("apt_packages", {"names": [SMALL], "directory": str(tmp_path)})
-    assert result["failed"]
-    assert f"{tmp_path} has no packages of Debian's release {apt_packages.own_release()}" in result["msg"]
+    said = run_module("apt_packages", names=[SMALL], directory=str(tmp_path))["msg"]
+    assert f"{tmp_path} has no packages of Debian's release {apt_packages.own_release()}" in said
 
 
-def test_package_that_no_mirror_has(run_module: RunModule, tmp_path: Path) -> None:
-    wanted = {"name": "none", "suite": apt_packages.own_release(), "packages": ["counter-unit-none"], "refresh": "x"}
-    result = run_module("debian_packages", {**wanted, "cache": str(tmp_path)})
-    assert result["failed"]
-    assert "Unable to locate package counter-unit-none" in result["msg"]
-    assert not list((tmp_path / "artifacts/none").glob("[!.]*"))
-
-
-def test_mirrors_are_those_of_debian() -> None:
-    archive = mirrors()
-    assert set(archive) == {"main", "security"}
-    # The machine may have sources of others too, whose archives lack this file's origin line.
-    for address, label in ((archive["main"], "Debian"), (archive["security"], "Debian-Security")):
-        if not address:
-            continue
-        suite = "stable" if label == "Debian" else "stable-security"
-        with urllib.request.urlopen(f"{address.rstrip('/')}/dists/{suite}/Release", timeout=30) as answer:  # noqa: S310
-            release = answer.read(2000).decode()
-        assert f"Label: {label}\n" in release
+def test_package_that_no_mirror_has(fetch: Module) -> None:
+    assert "Unable to locate package counter-unit-none" in fetch(packages=["counter-unit-none"])["msg"]
 
 
 @needs_root

@@ -1,12 +1,10 @@
 """The table of images as what container_images builds."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.counter.platform.plugins.filter.build_specs import FilterModule, build_specs
+from ansible_collections.counter.platform.plugins.filter.build_specs import build_specs
 
 ROOTFS = {"valkey-root": {"name": "valkey-root", "path": "/cache/valkey-root/1/root.tar", "key": "1"}}
 PROGRAMS = {
@@ -22,61 +20,38 @@ def build_of(name: str, entry: dict[str, Any], archives: str = "") -> dict[str, 
 
 
 LAYERS = [{"path": "/cache/valkey-root/1/root.tar", "key": "1"}]
+PROGRAM = {"path": "/cache/programs/3/some", "dest": "usr/local/bin/some", "key": "3"}
+PLAIN: dict[str, Any] = {"name": "counter-platform/some", "layers": [], "files": [], "entrypoint": []}
 
 
-def program(name: str) -> dict[str, str]:
-    """Return the file of a component's program."""
-    return {"path": f"/cache/programs/3/{name}", "dest": f"usr/local/bin/{name}", "key": "3"}
-
-
-def test_program_on_an_empty_file_system() -> None:
-    assert build_of("etcd", {"image": "registry.k8s.io/etcd:3.6.8-0", "build": "component"}) == {
-        "name": "counter-platform/etcd",
-        "layers": [],
-        "files": [program("etcd")],
-        "entrypoint": [],
-    }
-
-
-def test_program_of_another_module() -> None:
-    build = build_of("metrics-server", {"build": "component", "module": "elsewhere"})
-    path, dest = "/cache/elsewhere/4/metrics-server", "usr/local/bin/metrics-server"
-    assert build["files"] == [{"path": path, "dest": dest, "key": "4"}]
-
-
-def test_program_that_is_run_without_a_command() -> None:
-    assert build_of("pause", {"build": "component", "entrypoint": True})["entrypoint"] == ["/usr/local/bin/pause"]
-
-
-def test_program_on_a_rootfs_with_further_files() -> None:
-    further = [{"path": "agent/rule", "dest": "rule"}]
-    build = build_of("agent", {"build": "component", "rootfs": "valkey-root", "files": further})
-    assert build["layers"] == LAYERS
-    assert build["files"] == [program("agent"), {"path": "/role/files/agent/rule", "dest": "rule"}]
-
-
-def test_rootfs_and_nothing_more_is_loaded_into_the_daemon() -> None:
-    entry = {"image": "docker.io/valkey/valkey:8.1", "build": "rootfs", "rootfs": "valkey-root"}
-    assert build_of("valkey", entry) == {
-        "name": "counter-platform/valkey",
-        "layers": LAYERS,
-        "files": [],
-        "entrypoint": [],
-        "load": True,
-    }
-
-
-def test_image_that_another_one_holds_is_an_archive_there() -> None:
-    build = build_of("etcd", {"image": "registry.k8s.io/etcd:3.6.8-0", "build": "component"}, "images")
-    assert build["dest"] == "images/registry.k8s.io/etcd:3.6.8-0.tar"
-    assert "load" not in build
+@pytest.mark.parametrize(
+    ("entry", "build"),
+    [
+        ({"build": "component"}, {"files": [PROGRAM]}),
+        (
+            {"build": "component", "module": "elsewhere"},
+            {"files": [PROGRAM | {"path": "/cache/elsewhere/4/some", "key": "4"}]},
+        ),
+        ({"build": "component", "entrypoint": True}, {"files": [PROGRAM], "entrypoint": ["/usr/local/bin/some"]}),
+        (
+            {"build": "component", "rootfs": "valkey-root", "files": [{"path": "agent/rule", "dest": "rule"}]},
+            {"layers": LAYERS, "files": [PROGRAM, {"path": "/role/files/agent/rule", "dest": "rule"}]},
+        ),
+        ({"build": "rootfs", "rootfs": "valkey-root"}, {"layers": LAYERS}),
+    ],
+)
+def test_build_of_an_entry(entry: dict[str, Any], build: dict[str, Any]) -> None:
+    entry["image"] = "registry.example/some:1"
+    # What nothing is built upon is loaded into the daemon.
+    assert build_of("some", entry) == PLAIN | build | ({"load": True} if entry["build"] == "rootfs" else {})
+    # What another one holds is an archive there.
+    assert build_of("some", entry, "images") == PLAIN | build | {"dest": "images/registry.example/some:1.tar"}
 
 
 def test_order_is_that_of_the_table() -> None:
-    names = ["b", "c", "a"]
-    table = {name: {"image": f"{name}:1", "build": "component"} for name in names}
+    table = {name: {"image": f"{name}:1", "build": "component"} for name in ("b", "c", "a")}
     builds = build_specs(table, files="/role/files", rootfs={}, programs=PROGRAMS)
-    assert [build["name"] for build in builds] == [f"counter-platform/{name}" for name in names]
+    assert [build["name"] for build in builds] == [f"counter-platform/{name}" for name in table]
 
 
 def test_invalid_entry_is_named() -> None:
@@ -91,7 +66,3 @@ def test_invalid_entry_is_named() -> None:
     for said, entry in entries:
         with pytest.raises(AnsibleFilterError, match=said):
             build_of("some", {"image": "some:1", **entry})
-
-
-def test_the_name_that_templates_use() -> None:
-    assert FilterModule().filters() == {"build_specs": build_specs}

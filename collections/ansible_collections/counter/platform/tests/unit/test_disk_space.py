@@ -1,7 +1,5 @@
 """Free space by file system: /dev/shm is another one than the folder of a test."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,10 @@ HUGE = 10**6
 
 
 def need(path: Path | str, gib: int, remedy: str = "Free some.") -> dict[str, Any]:
-    """Return one of the option ``needs``."""
     return {"path": str(path), "gib": gib, "remedy": remedy}
 
 
 def asked(*needs: dict[str, Any]) -> dict[str, Any]:
-    """Return what the module says."""
     return ensure({"needs": list(needs)}, check_mode=True)
 
 
@@ -36,13 +32,11 @@ def test_folder_that_is_not_there_is_on_the_file_system_above_it(tmp_path: Path)
 
 
 def test_needs_of_one_file_system_are_added_up(tmp_path: Path) -> None:
+    here, beside = tmp_path / "a", tmp_path / "b"
     free = asked(need(tmp_path, 0))["free"][str(tmp_path)]
-    assert "failed" not in asked(need(tmp_path / "a", free))
-    message = asked(need(tmp_path / "a", free), need(tmp_path / "b", 1, "Move it."))["msg"]
-    assert (
-        f"{tmp_path}/a has {free} GiB free and {free} are needed, and 1 more on the same disk in {tmp_path}/b"
-        in message
-    )
+    assert "failed" not in asked(need(here, free))
+    message = asked(need(here, free), need(beside, 1, "Move it."))["msg"]
+    assert f"{here} has {free} GiB free and {free} are needed, and 1 more on the same disk in {beside}" in message
     assert message.endswith(". Free some. Move it.")
 
 

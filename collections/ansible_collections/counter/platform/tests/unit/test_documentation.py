@@ -1,7 +1,5 @@
 """What a module's documentation says and what it takes are the same."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from ansible_collections.counter.platform.tests.unit.support import COLLECTION
 MODULES = sorted(path for path in (COLLECTION / "plugins" / "modules").glob("*.py") if path.name != "__init__.py")
 
 
-def _parts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def parts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the module's YAML texts by name, and its argument spec."""
     module = import_module(f"ansible_collections.counter.platform.plugins.modules.{path.stem}")
     texts = {name: yaml.safe_load(getattr(module, name)) for name in ("DOCUMENTATION", "EXAMPLES", "RETURN")}
@@ -30,18 +28,18 @@ def _facts(options: dict[str, Any], nested: str) -> dict[str, Any]:
 
 def test_options_are_documented_as_they_are() -> None:
     assert len(MODULES) == 20
-    parts = {path.stem: _parts(path) for path in MODULES}
-    documented = {name: texts["DOCUMENTATION"] for name, (texts, _) in parts.items()}
+    found = {path.stem: parts(path) for path in MODULES}
+    documented = {name: texts["DOCUMENTATION"] for name, (texts, _) in found.items()}
     assert [name for name, text in documented.items() if text["module"] != name] == []
     assert {name: _facts(text["options"], "suboptions") for name, text in documented.items()} == {
-        name: _facts(spec, "options") for name, (_, spec) in parts.items()
+        name: _facts(spec, "options") for name, (_, spec) in found.items()
     }
 
 
 def test_examples_give_what_is_required_and_nothing_unknown() -> None:
     wrong = []
     for path in MODULES:
-        texts, spec = _parts(path)
+        texts, spec = parts(path)
         required = {name for name, option in spec.items() if option.get("required")}
         given = [set(task[f"counter.platform.{path.stem}"] or {}) for task in texts["EXAMPLES"]]
         wrong += [(path.stem, options) for options in given if not required <= options <= set(spec)]
@@ -54,3 +52,11 @@ def test_examples_give_what_is_required_and_nothing_unknown() -> None:
 def test_modules_take_nothing_from_each_other() -> None:
     """Ansible sends a module with its module_utils, and without any other module."""
     assert [path for path in MODULES if "plugins.modules" in path.read_text()] == []
+
+
+def test_filters_and_tests_have_the_names_of_their_files() -> None:
+    for kind in ("filter", "test"):
+        for path in (COLLECTION / "plugins" / kind).glob("*.py"):
+            plugin = import_module(f"ansible_collections.counter.platform.plugins.{kind}.{path.stem}")
+            named = getattr(getattr(plugin, f"{kind.title()}Module")(), f"{kind}s")()
+            assert named == {path.stem: getattr(plugin, path.stem)}

@@ -1,10 +1,5 @@
 """Names of images on a node; loading them is tested on a real cluster."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 import pytest
 from ansible_collections.counter.platform.plugins.modules.node_image import full_name
 from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule
@@ -26,21 +21,14 @@ def test_names_are_those_of_the_runtime() -> None:
     assert [name for name in expected.values() if full_name(name) != name] == []
 
 
-@pytest.fixture
-def arguments(docker: Docker, tmp_path: Path) -> dict[str, Any]:
-    image = {"image": "unit/image:1", "archive": str(tmp_path / "image.tar")}
-    return {"nodes": [f"{docker.name}-control-plane"], "images": [image], "docker": docker.client}
-
-
 @pytest.mark.parametrize("check", [False, True])
-def test_a_node_that_does_not_exist(run_module: RunModule, arguments: dict[str, Any], check: bool) -> None:
-    result = run_module("node_image", arguments, check=check)
-    node = arguments["nodes"][0]
-    assert result["failed"]
-    assert result["msg"].startswith(f"cannot list the images of {node}: ")
-    assert "No such container" in result["msg"]
+def test_a_node_that_does_not_exist(run_module: RunModule, docker: Docker, check: bool) -> None:
+    images = [{"image": "unit/image:1", "archive": "/nowhere/image.tar"}]
+    said = run_module("node_image", nodes=[docker.name], images=images, docker=docker.client, check=check)["msg"]
+    assert said.startswith(f"cannot list the images of {docker.name}: ")
+    assert "No such container" in said
 
 
-def test_no_nodes_nothing_to_do(run_module: RunModule, arguments: dict[str, Any]) -> None:
-    result = run_module("node_image", {**arguments, "nodes": []})
+def test_no_nodes_nothing_to_do(run_module: RunModule) -> None:
+    result = run_module("node_image", nodes=[], images=[], docker="/nowhere/docker")
     assert (result["changed"], result["loaded"]) == (False, [])

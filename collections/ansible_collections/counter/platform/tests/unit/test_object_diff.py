@@ -1,7 +1,5 @@
 """What the answer of kubectl is taken for; against a real API server, the roles' scenarios try it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -18,8 +16,4 @@ OBJECTS: list[dict[str, Any]] = [{"apiVersion": "v1", "kind": "Namespace", "meta
 )
 def test_answer(run_module: RunModule, kubectl: str, differs: bool, check: bool) -> None:
     asked = {"definition": OBJECTS, "field_manager": "tests", "kubectl": kubectl, "kubeconfig": "/nowhere"}
-    assert run_module("object_diff", asked, check=check) == {
-        "changed": False,
-        "differs": differs,
-        "invocation": {"module_args": asked},
-    }
+    assert run_module("object_diff", **asked, check=check) == {"changed": False, "differs": differs}

@@ -1,11 +1,9 @@
 """Results go into a registry and come out of it as they were, and whatever is wrong with it is said in words."""
 
-from __future__ import annotations
-
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,6 @@ ARTIFACTS = ["tools/00", "counter-platform_small/11"]
 
 @pytest.fixture(scope="module")
 def login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
-    """A registry."""
     with registry(tmp_path_factory.mktemp("registry")) as found:
         yield found
 
@@ -46,8 +43,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(login: Login, **others: Any) -> dict[str, Any]:
     """Return what both modules need to get in."""
-    access = {"registry": f"{login.address}/platform", "user": login.user, "password": login.password}
-    return {**access, "ca": str(login.ca), **others}
+    address = {"registry": f"{login.address}/platform", "ca": str(login.ca)}
+    return {"user": login.user, "password": login.password, **address, **others}
+
+
+def lock_of(filled: dict[str, Any], folder: Path) -> Path:
+    lock = folder / "images.lock.yml"
+    lock.write_text(yaml.safe_dump({"artifacts": filled["artifacts"]}))
+    return lock
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +67,28 @@ def filled(login: Login, cache: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def lock(filled: dict[str, Any], tmp_path: Path) -> Path:
-    """A lock file with both."""
-    lock = tmp_path / "images.lock.yml"
-    lock.write_text(yaml.safe_dump({"artifacts": filled["artifacts"]}))
-    return lock
+    return lock_of(filled, tmp_path)
 
 
 def decided(
     login: Login, lock: Path, source: str = "pull", *, check_mode: bool = False, **others: Any
 ) -> dict[str, Any]:
-    """Return what is decided about a registry."""
     dest = lock.with_name("state") / "images.json"
     wanted = options(login, source=source, lock=str(lock), dest=str(dest), owner=os.geteuid())
     return image_origin.ensure({**wanted, **others}, check_mode=check_mode)
 
 
-def test_files_and_images_come_back_as_they_were(login: Login, lock: Path, cache: Path, tmp_path: Path) -> None:
+def bring(origin: Origin, folder: Path) -> tuple[Path, Path]:
+    """Return the folder of the programs and the archive of the image that an origin gives."""
+    for name in ("files", "image"):
+        (folder / name).mkdir()
+    origin.files("tools", "00", folder / "files")
+    origin.image("counter-platform_small", "11", "counter-platform/small:11", folder / "image")
+    assert run(str(folder / "files/two")).stdout == "two\n"
+    return folder / "files", folder / "image/image.tar"
+
+
+def test_files_and_images_come_back_as_they_were(login: Login, lock: Path, tmp_path: Path) -> None:
     said = decided(login, lock)
     assert (said["source"], said["changed"]) == ("pull", True)
     assert decided(login, lock)["changed"] is False
@@ -88,15 +97,9 @@ def test_files_and_images_come_back_as_they_were(login: Login, lock: Path, cache
     assert file.parent.stat().st_mode & 0o777 == 0o700
     assert login.password not in file.read_text()
     there = Origin.read(said["origin"])
-    files, image = tmp_path / "files", tmp_path / "image"
-    files.mkdir()
-    image.mkdir()
-    there.files("tools", "00", files)
+    files, image = bring(there, tmp_path)
     assert sorted(path.name for path in files.iterdir()) == ["one", "two"]
-    assert run(str(files / "two")).stdout == "two\n"
-    there.image("counter-platform_small", "11", "counter-platform/small:11", image)
-    names = run("skopeo", "inspect", f"docker-archive:{image / 'image.tar'}").stdout
-    assert names
+    assert run("skopeo", "inspect", f"docker-archive:{image}").stdout
     with pytest.raises(CommandError, match="the lock file has no tools of the key 99: it was written for another"):
         there.files("tools", "99", files)
 
@@ -116,9 +119,7 @@ def test_check_mode_tells_what_it_would_write_and_writes_nothing(login: Login, l
     assert decided(login, lock, check_mode=True) == {**done, "changed": False}
 
 
-def test_check_mode_on_a_machine_that_has_no_skopeo_yet(
-    login: Login, lock: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_mode_before_skopeo_is_installed(login: Login, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(lock.parent))
     promised = decided(away(login), lock, check_mode=True)
     assert (promised["source"], promised["changed"]) == ("pull", True)
@@ -142,7 +143,7 @@ def test_registry_without_a_login(cache: Path, tmp_path: Path) -> None:
     with registry(tmp_path, is_open=True) as found:
         nobody = replace(found, user="", password="")
         wanted = options(nobody, artifacts=ARTIFACTS, cache=str(cache))
-        lock = _written(tmp_path, registry_images.ensure(wanted, check_mode=False))
+        lock = lock_of(registry_images.ensure(wanted, check_mode=False), tmp_path)
         said = decided(nobody, lock)
     assert said["source"] == "pull"
     assert [path.name for path in Path(said["origin"]).parent.iterdir()] == ["images.json"]
@@ -161,25 +162,17 @@ def refused(login: Login, lock: Path, **others: Any) -> str:
     return text
 
 
-def test_registry_that_is_away(login: Login, lock: Path) -> None:
+def test_registry_that_cannot_be_used(login: Login, lock: Path) -> None:
     assert "nobody answers at its address" in refused(away(login), lock)
+    assert "it refuses the login (image_registry_user" in refused(replace(login, user="other"), lock)
+    assert "of a CA that is not known here (image_registry_ca)" in refused(login, lock, ca="")
 
 
-def test_registry_that_takes_the_question_and_does_not_answer(
-    login: Login, lock: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_registry_that_does_not_answer(login: Login, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(origin, "ANSWER", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         silent = replace(login, address=f"127.0.0.1:{server.getsockname()[1]}")
         assert "it does not answer in time" in refused(silent, lock)
-
-
-def test_registry_that_refuses_the_login(login: Login, lock: Path) -> None:
-    assert "it refuses the login (image_registry_user" in refused(replace(login, user="other"), lock)
-
-
-def test_registry_of_a_ca_that_is_not_known(login: Login, lock: Path) -> None:
-    assert "of a CA that is not known here (image_registry_ca)" in refused(login, lock, ca="")
 
 
 def test_registry_with_other_content(login: Login, lock: Path, filled: dict[str, Any]) -> None:
@@ -188,18 +181,12 @@ def test_registry_with_other_content(login: Login, lock: Path, filled: dict[str,
     assert "it has nothing of this digest: playbooks/mirror.yml fills it" in refused(login, lock)
 
 
-def test_content_of_another_configuration_is_refused(login: Login, filled: dict[str, Any], tmp_path: Path) -> None:
-    decided(login, _written(tmp_path, filled))
-    access = Registry(f"{login.address}/platform", str(tmp_path / "state/registry-login.json"), str(login.ca))
-    entry = Entry(**filled["artifacts"]["tools/00"])
+def test_content_of_another_configuration_is_refused(login: Login, lock: Path, filled: dict[str, Any]) -> None:
+    folder = Path(decided(login, lock)["origin"]).parent
+    access = Registry(f"{login.address}/platform", str(folder / "registry-login.json"), str(login.ca))
+    entry = replace(Entry(**filled["artifacts"]["tools/00"]), id=f"sha256:{'1' * 64}")
     with pytest.raises(CommandError, match="instead of sha256:1111"):
-        access.pull(replace(entry, id=f"sha256:{'1' * 64}"), tmp_path / "image.tar", "tools:00")
-
-
-def _written(folder: Path, filled: dict[str, Any]) -> Path:
-    lock = folder / "images.lock.yml"
-    lock.write_text(yaml.safe_dump({"artifacts": filled["artifacts"]}))
-    return lock
+        access.pull(entry, folder / "image.tar", "tools:00")
 
 
 @pytest.mark.parametrize("text", ["artifacts: [1]", "other: {}", "{", "artifacts: {a/b: {digest: 1}}"])
@@ -217,38 +204,28 @@ def test_without_lock_file_or_registry(login: Login, lock: Path) -> None:
 
 def test_entry_is_what_the_registry_has(filled: dict[str, Any]) -> None:
     entries = {name: Entry(**entry) for name, entry in filled["artifacts"].items()}
-    assert {entry.repository for entry in entries.values()} == {
-        "counter-platform/files/tools",
-        "counter-platform/small",
-    }
+    names = {name: entry.repository for name, entry in entries.items()}
+    assert names == dict(zip(ARTIFACTS, ("counter-platform/files/tools", "counter-platform/small"), strict=True))
     assert all(entry.digest != entry.id and entry.size > 0 for entry in entries.values())
-    assert asdict(entries["tools/00"]) == filled["artifacts"]["tools/00"]
 
 
-def test_folder_takes_the_place_of_a_registry(lock: Path, cache: Path, tmp_path: Path) -> None:
+def test_folder_takes_the_place_of_a_registry(cache: Path, tmp_path: Path) -> None:
     place = tmp_path / "images"
     access = {"registry": str(place), "user": "", "password": "", "ca": ""}
     wanted = {**access, "artifacts": ARTIFACTS, "cache": str(cache)}
     done = registry_images.ensure(wanted, check_mode=False)
     again = registry_images.ensure(wanted, check_mode=False)
     assert (done["changed"], again) == (True, {**done, "changed": False})
-    lock.write_text(yaml.safe_dump({"artifacts": done["artifacts"]}))
-    given: dict[str, Any] = {**access, "source": "pull", "lock": str(lock), "dest": str(tmp_path / "state/images.json")}
-    given["owner"] = os.geteuid()
-    there = Origin.read(image_origin.ensure(given, check_mode=False)["origin"])
-    files, image = tmp_path / "files", tmp_path / "image"
-    files.mkdir()
-    image.mkdir()
-    there.files("tools", "00", files)
-    assert run(str(files / "two")).stdout == "two\n"
-    there.image("counter-platform_small", "11", "counter-platform/small:11", image)
-    source = cache / "artifacts/counter-platform_small/11/image.tar"
-    assert (image / "image.tar").read_bytes() == source.read_bytes()
+    paths = {"lock": str(lock_of(done, tmp_path)), "dest": str(tmp_path / "state/images.json")}
+    said = image_origin.ensure({**access, **paths, "source": "pull", "owner": os.geteuid()}, check_mode=False)
+    there = Origin.read(said["origin"])
+    _, image = bring(there, tmp_path)
+    assert image.read_bytes() == (cache / "artifacts/counter-platform_small/11/image.tar").read_bytes()
     entry = Entry(**done["artifacts"]["counter-platform_small/11"])
     file = place / f"{entry.digest.removeprefix('sha256:')}.tar.gz"
     file.write_bytes(file.read_bytes() + b"more")
     with pytest.raises(CommandError, match="has a damaged counter-platform/small"):
-        there.image("counter-platform_small", "11", "counter-platform/small:11", image)
+        there.image("counter-platform_small", "11", "counter-platform/small:11", image.parent)
     file.unlink()
     with pytest.raises(CommandError, match="has no counter-platform/small@sha256:"):
-        there.image("counter-platform_small", "11", "counter-platform/small:11", image)
+        there.image("counter-platform_small", "11", "counter-platform/small:11", image.parent)

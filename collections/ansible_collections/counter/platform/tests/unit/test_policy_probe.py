@@ -4,26 +4,32 @@ What runs in a pod otherwise runs here: the kubectl of these tests starts what s
 is full drops what comes, as a policy does.
 """
 
-from __future__ import annotations
-
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ansible_collections.counter.platform.tests.unit.support import RunModule
+from ansible_collections.counter.platform.tests.unit.support import Module, RunModule
 
 
 @pytest.fixture
-def kubectl(tmp_path: Path) -> str:
-    """Return a command that runs what kubectl would run in a pod."""
-    program = tmp_path / "kubectl"
-    program.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n')
-    program.chmod(0o755)
-    return str(program)
+def probe(tmp_path: Path, run_module: RunModule) -> Module:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n')
+    kubectl.chmod(0o755)
+    return partial(
+        run_module,
+        "policy_probe",
+        kubectl=str(kubectl),
+        kubeconfig="/nowhere",
+        namespace="policy-probe",
+        client="deployment/client",
+        service="127.0.0.1",
+        wait_seconds=1,
+    )
 
 
 @pytest.fixture
@@ -40,55 +46,37 @@ def dropping() -> Iterator[socket.socket]:
         yield server
 
 
-def arguments(kubectl: str, admitted: int, denied: int) -> dict[str, Any]:
-    """Return the options of a probe."""
-    return {
-        "kubectl": kubectl,
-        "kubeconfig": "/nowhere",
-        "namespace": "policy-probe",
-        "client": "deployment/client",
-        "service": "127.0.0.1",
-        "admitted": admitted,
-        "denied": denied,
-        "wait_seconds": 1,
-    }
-
-
 def port(server: socket.socket) -> int:
-    """Return the port that a server listens at."""
     return int(server.getsockname()[1])
 
 
-def test_enforced(run_module: RunModule, kubectl: str, listening: socket.socket, dropping: socket.socket) -> None:
+def test_enforced(probe: Module, listening: socket.socket, dropping: socket.socket) -> None:
     started = time.monotonic()
-    result = run_module("policy_probe", arguments(kubectl, port(listening), port(dropping)))
-    assert result["answered"] == [port(listening)]
-    assert not result["changed"]
+    result = probe(admitted=port(listening), denied=port(dropping))
+    assert (result["answered"], result["changed"]) == ([port(listening)], False)
     assert time.monotonic() - started < 2, "a timeout was waited for"
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_both_answer(run_module: RunModule, kubectl: str, listening: socket.socket, check: bool) -> None:
+def test_both_answer(probe: Module, listening: socket.socket, check: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         ports = [port(listening), port(other)]
-        result = run_module("policy_probe", arguments(kubectl, *ports), check=check)
-    assert result["failed"]
-    assert result["msg"].endswith(f"these ports answered: {ports[0]}, {ports[1]}")
+        said = probe(admitted=ports[0], denied=ports[1], check=check)["msg"]
+    assert said.endswith(f"these ports answered: {ports[0]}, {ports[1]}")
 
 
-def test_none_answers(run_module: RunModule, kubectl: str, dropping: socket.socket) -> None:
-    result = run_module("policy_probe", arguments(kubectl, 1, port(dropping)))
-    assert result["msg"] == "with a policy that admits port 1 alone, these ports answered: none"
+def test_none_answers(probe: Module, dropping: socket.socket) -> None:
+    said = probe(admitted=1, denied=port(dropping))["msg"]
+    assert said == "with a policy that admits port 1 alone, these ports answered: none"
 
 
-def test_policy_that_acts_a_moment_later(run_module: RunModule, kubectl: str, listening: socket.socket) -> None:
+def test_policy_that_acts_a_moment_later(probe: Module, listening: socket.socket) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        asked = arguments(kubectl, port(listening), port(other))
         # Not by close: the module's process inherits the socket.
         threading.Timer(2, other.shutdown, [socket.SHUT_RDWR]).start()
-        assert run_module("policy_probe", asked)["answered"] == [port(listening)]
+        assert probe(admitted=port(listening), denied=port(other))["answered"] == [port(listening)]
 
 
-def test_client_that_cannot_be_asked(run_module: RunModule) -> None:
-    result = run_module("policy_probe", arguments("/bin/false", 1, 2))
-    assert "/bin/false --kubeconfig=/nowhere --namespace=policy-probe exec" in result["msg"]
+def test_client_that_cannot_be_asked(probe: Module) -> None:
+    said = probe(kubectl="/bin/false", admitted=1, denied=2)["msg"]
+    assert "/bin/false --kubeconfig=/nowhere --namespace=policy-probe exec" in said

@@ -1,7 +1,5 @@
 """One run at a time: who holds a lock is a process, and it has to be alive."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -64,11 +62,8 @@ def test_half_a_file_holds_nothing(lock: Path, content: str) -> None:
     assert json.loads(lock.read_text())["started"] == started(os.getpid())
 
 
-def test_check_mode_leaves_no_file(lock: Path) -> None:
+def test_the_folder_is_private_and_check_mode_makes_none(lock: Path) -> None:
     hold(lock, check_mode=True)
     assert not lock.parent.exists()
-
-
-def test_the_folder_is_private(lock: Path) -> None:
     hold(lock)
     assert lock.parent.stat().st_mode & 0o777 == 0o700

@@ -1,12 +1,10 @@
 """Files of a host that differ, told by what find and sha256sum themselves print of real ones."""
 
-from __future__ import annotations
-
-import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.counter.platform.plugins.filter.stale_files import FilterModule, stale_files
+from ansible_collections.counter.platform.plugins.filter.stale_files import stale_files
+from lib.command import run
 
 
 @pytest.fixture
@@ -22,15 +20,9 @@ def folder(tmp_path: Path) -> Path:
 def found(*paths: Path) -> list[str]:
     """Return the lines of find, and then those of sha256sum for what is no folder."""
     files = [path for path in paths if not path.is_dir()]
-    commands = [
-        ["find", *map(str, paths), "-maxdepth", "0", "-printf", "%m %u:%g %p\\n"],
-        ["sha256sum", "--", *map(str, files)],
-    ]
-    return [
-        line
-        for command in commands
-        for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    ]
+    listed = run("find", *map(str, paths), "-maxdepth", "0", "-printf", "%m %u:%g %p\\n", check=False)
+    sums = run("sha256sum", "--", *map(str, files), check=False)
+    return [*listed.stdout.splitlines(), *sums.stdout.splitlines()]
 
 
 def wanted(folder: Path) -> list[dict[str, str]]:
@@ -78,7 +70,3 @@ def test_a_folder_needs_no_checksum(folder: Path) -> None:
 
 def test_root_is_the_owner_that_is_not_named() -> None:
     assert stale_files([{"path": "/etc", "mode": "0755"}], ["755 root:root /etc"]) == []
-
-
-def test_the_name_that_templates_use() -> None:
-    assert FilterModule().filters() == {"stale_files": stale_files}

@@ -1,12 +1,10 @@
 """Variables that look like a role's and that no role knows."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.counter.platform.plugins.filter.unknown_variables import FilterModule, unknown_variables
+from ansible_collections.counter.platform.plugins.filter.unknown_variables import unknown_variables
 
 SPEC = """
 argument_specs:
@@ -57,7 +55,3 @@ def test_unknown_names(roles: str) -> None:
 def test_folder_without_a_role(tmp_path: Path) -> None:
     with pytest.raises(AnsibleFilterError, match=f"{tmp_path} has no role with an argument spec"):
         unknown_variables([], str(tmp_path))
-
-
-def test_the_name_that_templates_use() -> None:
-    assert FilterModule().filters() == {"unknown_variables": unknown_variables}
