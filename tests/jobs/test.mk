@@ -18,22 +18,22 @@ AFTER.end := counts site images
 
 # Seconds, with a full cache, on two cores that compile the node's programs in 500 s.
 BUDGET.bare := 30
-BUDGET.lint := 120
+BUDGET.lint := 400
 BUDGET.packages := 30
 BUDGET.up := 250
 BUDGET.app := 130
-BUDGET.unit := 400
-BUDGET.iac := 200
+BUDGET.unit := 550
+BUDGET.iac := 450
 BUDGET.service := 170
 BUDGET.second := 60
 BUDGET.check := 60
-BUDGET.site := 250
-BUDGET.logs := 150
+BUDGET.site := 180
+BUDGET.logs := 170
 BUDGET.metrics := 90
-BUDGET.images := 120
-BUDGET.log_host := 400
+BUDGET.images := 200
+BUDGET.log_host := 650
 BUDGET.quiet := 50
-BUDGET.counts := 180
+BUDGET.counts := 210
 BUDGET.end := 230
 
 PARALLEL := 10
