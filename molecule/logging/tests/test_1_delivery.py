@@ -36,7 +36,7 @@ def test_pod_that_is_deleted_after_its_last_line_loses_none(lines: Lines) -> Non
 @pytest.mark.parametrize("seconds", [20, pytest.param(120, marks=pytest.mark.soak)])
 def test_log_host_that_is_away_gets_every_line_once_also_by_another_collector(lines: Lines, seconds: int) -> None:
     run, rate = unique(), 200
-    pods = {f"away-{number}": rate * (seconds + 5) for number in range(2)}
+    pods = {f"away-{seconds}-{number}": rate * (seconds + 5) for number in range(2)}
     lines.start(**{pod: numbered(run, count, rate) for pod, count in pods.items()})
     lines.query_until(f"run:={run} | limit 1", 1)
     sent = "otelcol_exporter_sent_log_records_total"
