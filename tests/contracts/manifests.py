@@ -4,8 +4,6 @@ Each function ``check_...`` raises :class:`AssertionError` and is a contract of 
 that a test can plant a fault in the rendered objects and see the contract find it.
 """
 
-from __future__ import annotations
-
 import copy
 import functools
 import re

@@ -1,7 +1,5 @@
 """Each alert fires by its cause and has a page that leads on, and prometheus-operator takes what is written for it."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

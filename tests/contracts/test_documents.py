@@ -1,7 +1,5 @@
 """What the documents name exists: files, targets of make, variables, tests and messages."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The jobs of `make test` and `make soak`: every test is in one, and a failure is named where it is seen."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

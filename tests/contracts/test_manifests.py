@@ -1,7 +1,5 @@
 """What the templates render to is sound, in every environment, and each seed fault is found when it is put back."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY

@@ -1,7 +1,5 @@
 """A role's defaults, its argument spec, its README and its scenario say the same."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

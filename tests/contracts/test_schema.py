@@ -3,8 +3,6 @@
 The schemas are the OpenAPI documents that Kubernetes' source carries, which the programs are compiled from anyway.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """docs/testing.md says of each claim which run proves it, and no test is in neither run."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

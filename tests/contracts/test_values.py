@@ -3,8 +3,6 @@
 That the checks come before anything changes is what `tests/site/test_1_input.py` sees on whole runs.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import re

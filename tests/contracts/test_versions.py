@@ -1,7 +1,5 @@
 """The tool behind `make bump` and `make outdated`, on a copy of what it reads, with the package mirrors themselves."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

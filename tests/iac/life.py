@@ -3,8 +3,6 @@
 Each takes most of a minute, and hardly computes.
 """
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The module applied by the role on an AWS API, which also keeps its state, and the inventory that finds the host."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

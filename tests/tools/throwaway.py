@@ -5,8 +5,6 @@ has a copy of the project and one thing of this machine: the cache of downloads 
 here there is only what has to hold it: the controller's tools, a container engine and the machine's image.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json
