@@ -1,12 +1,11 @@
 """Environments differ in their own group variables, and in whether the log host is found or made beside them."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.counter.platform.plugins.callback.progress import default_cache
 from contracts.manifests import value_of
 from contracts.project import INVENTORIES, ROLES, common_variables, load, options_of, project_files, task_files
 from lib.paths import ROOT, cache
@@ -29,17 +28,20 @@ def test_no_file_is_a_link() -> None:
     assert [str(path) for path in project_files() if path.is_symlink()] == []
 
 
-def test_the_cache_is_where_tests_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_where_tests_and_the_callback_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     for name in ("XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"):
         monkeypatch.delenv(name, raising=False)
     found = [str(cache())]
+    callbacks = [str(default_cache())]
     assert value_of("local", "kind_cluster", "platform_cache_dir") == found[-1]
     for name in ("XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"):
         monkeypatch.setenv(name, f"/elsewhere/{name}")
         found.append(str(cache()))
         assert value_of("local", "kind_cluster", "platform_cache_dir") == found[-1]
     assert len(set(found)) == 3
+    # It has the last variable as an option of its own.
+    assert [*callbacks, str(default_cache())] == found[:2]
 
 
 def test_environments_differ_in_group_variables_only() -> None:

@@ -1,7 +1,5 @@
 """A version that stands in two places is the same in both."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess
@@ -132,16 +130,6 @@ def test_every_image_is_in_the_table_once_and_has_a_version() -> None:
     assert all(names)
     assert len(set(names)) == len(names)
     assert not [entry["image"] for entry in IMAGES.values() if not re.search(r":v?\d[\w.-]*$", entry["image"])]
-
-
-def test_every_image_says_how_it_is_built() -> None:
-    builds = ROOT / "roles/offline_images/files"
-    made = {rootfs["name"] for rootfs in load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_rootfs"]}
-    for name, entry in IMAGES.items():
-        assert entry["build"] in {"component", "rootfs"}, f"{name}: the role builds no other kind from this table"
-        assert entry["build"] == "component" or "rootfs" in entry, f"{name}: which rootfs is it?"
-        assert {entry["rootfs"]} <= made if "rootfs" in entry else True
-        assert all((builds / file["path"]).is_file() for file in entry.get("files", []))
 
 
 def test_bootstrap_installs_the_locked_uv(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """The module without an AWS API: its form, its own tests, and faults that validation or these tests find."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess
@@ -165,11 +163,3 @@ def test_no_provider_is_a_skip_with_a_remedy_and_a_failure_on_ci(
                 outcome, match=r"https://127\.0\.0\.1:1 does not answer; let this machine reach it, or put"
             ):
                 require_provider()
-
-
-def test_what_another_machine_has_to_mount_is_printed() -> None:
-    require_provider()
-    command = [sys.executable, "-m", "lib.terraform"]
-    done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [str(path) for path in mounts()]
-    assert mounts()[0].is_file()
