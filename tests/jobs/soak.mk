@@ -1,12 +1,14 @@
 # The jobs of `make soak`: each role from nothing with all of its tests, and what takes too long for `make test`.
-ROLES := platform offline_images counter_image kind_cluster cluster_addons monitoring counter_app logging log_instance \
-  default
-ALL := packages $(ROLES) log_host container_engine container_engine_trixie app unit iac site
+# Two at a time, each list in its order: the roles share an environment, and what waits most is last.
+ROLES := platform offline_images counter_image kind_cluster cluster_addons logging log_instance default counter_app \
+  monitoring
+OTHERS := container_engine container_engine_trixie app unit iac log_host site
+ALL := packages $(ROLES) $(OTHERS)
 JOBS ?= $(ALL)
 override JOBS := $(patsubst roles,$(ROLES) log_host container_engine container_engine_trixie,$(JOBS))
-$(foreach name,$(filter-out packages,$(ALL)),$(eval NEEDS.$(name) := packages))
-# The roles share an environment, so one runs after the other.
-$(foreach name,$(ROLES),$(eval AFTER.$(name) := $(before))$(eval before += $(name)))
+$(foreach name,$(ROLES) $(OTHERS),$(eval NEEDS.$(name) := packages))
+$(foreach name,$(ROLES),$(eval AFTER.$(name) := $(roles))$(eval roles += $(name)))
+$(foreach name,$(OTHERS),$(eval AFTER.$(name) := $(others))$(eval others += $(name)))
 
 # Seconds, with a full cache, on two cores that compile the node's programs in 500 s.
 BUDGET.packages := 30
@@ -28,11 +30,7 @@ BUDGET.unit := 400
 BUDGET.iac := 200
 BUDGET.site := 5000
 
-AFTER.container_engine_trixie := container_engine
-# Its alerts are told from those of a busy machine.
-AFTER.monitoring += container_engine container_engine_trixie app unit iac
-
-PARALLEL := 4
+PARALLEL := 2
 include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
 # PYTEST_ADDOPTS is a person's own; the last `-m` counts.
 marked = PYTEST_ADDOPTS="-m \"$(1)\" $${PYTEST_ADDOPTS:-}"
