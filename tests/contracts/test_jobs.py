@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from contracts.project import project_files
+from lib import command
 from lib.machine import MachineError, engine_answers
 from lib.paths import ROOT
 from tools.throwaway import check_names, jobs_of
@@ -43,8 +44,8 @@ def run(folder: Path, *jobs: str) -> subprocess.CompletedProcess[str]:
     (folder / "test.mk").write_text(GRAPH.format(folder=folder))
     for name, program in PROGRAMS.items():
         (folder / f"test_{name}.py").write_text(program)
-    command = ["make", f"--file={folder}/test.mk", f"REPORTS={folder}", f"JOBS={' '.join(jobs)}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    given = [f"--file={folder}/test.mk", f"REPORTS={folder}", f"JOBS={' '.join(jobs)}"]
+    return command.run("make", *given, check=False)
 
 
 def test_each_failure_is_named_in_the_last_lines_and_stops_nothing_else(tmp_path: Path) -> None:
@@ -76,8 +77,7 @@ def test_job_that_passes_passes_the_run(tmp_path: Path) -> None:
 
 def commands(suite: str) -> str:
     """Return what all jobs of a suite would run."""
-    listing = ["make", "--dry-run", f"--file=tests/jobs/{suite}.mk", *jobs_of(suite)]
-    return subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return command.run("make", "--dry-run", f"--file=tests/jobs/{suite}.mk", *jobs_of(suite)).stdout
 
 
 def test_every_file_of_tests_is_in_a_job() -> None:

@@ -2,13 +2,13 @@
 
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from contracts.manifests import value_of
 from contracts.project import load, project_files
+from lib.command import run
 from lib.paths import ROOT
 from tools import versions
 
@@ -154,9 +154,7 @@ def test_collections_that_are_used_are_listed_with_the_locked_version() -> None:
 
 def test_collection_builds(tmp_path: Path) -> None:
     source = ROOT / "collections/ansible_collections/counter/platform"
-    command = ["ansible-galaxy", "collection", "build", str(source), "--output-path", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run("ansible-galaxy", "collection", "build", str(source), "--output-path", str(tmp_path))
 
 
 def test_no_module_under_the_agpl_is_fetched_or_built() -> None:
@@ -164,5 +162,4 @@ def test_no_module_under_the_agpl_is_fetched_or_built() -> None:
     modules = "github.com/grafana/(loki|grafana|tempo)"
     left_out = [f"--exclude-dir={name.strip('/')}" for name in (ROOT / ".gitignore").read_text().split()]
     listing = ["grep", "--recursive", "-I", "--files-with-matches", "--extended-regexp", "--exclude-dir=.git"]
-    done = subprocess.run([*listing, *left_out, modules, "."], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {"./docs/decisions.md"}
+    assert set(run(*listing, *left_out, modules, ".").stdout.split()) == {"./docs/decisions.md"}

@@ -2,11 +2,11 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from contracts.project import COMMON, ROLES, common_variables, facts_documented, load, options_of, spec_of, tasks_in
+from lib.command import run
 from lib.paths import ROOT
 
 TYPES = {
@@ -94,8 +94,8 @@ def test_playbook_checks_all_of_its_roles_before_the_first_one() -> None:
     for playbook in ("images", "cluster", "app"):
         (play,) = load(ROOT / f"playbooks/{playbook}.yml")
         (needed,) = [task for task in play["pre_tasks"] if task["ansible.builtin.include_tasks"] == NEEDED]
-        run = [*needed["vars"]["needed_roles"], *(entry["role"] for entry in play["roles"])]
-        assert checked_first(play["pre_tasks"]) == run, playbook
+        expected = [*needed["vars"]["needed_roles"], *(entry["role"] for entry in play["roles"])]
+        assert checked_first(play["pre_tasks"]) == expected, playbook
 
 
 def test_role_that_others_need_is_known_by_a_fact_that_it_sets() -> None:
@@ -157,8 +157,8 @@ def test_readme_has_the_variables_of_the_spec(tmp_path: Path) -> None:
     for role in ROLES:
         copy = tmp_path / role.name
         shutil.copy(role / "README.md", copy)
-        command = ["aar-doc", "--output-template", ".config/aar-doc/readme.j2", "--output-file", str(copy), str(role)]
-        subprocess.run([*command, "markdown"], cwd=ROOT, check=True)
+        options = ["--output-template", ".config/aar-doc/readme.j2", "--output-file", str(copy)]
+        run("aar-doc", *options, str(role), "markdown")
         if copy.read_text() != (role / "README.md").read_text():
             stale.append(role.name)
     assert stale == [], "run: make docs"

@@ -1,7 +1,5 @@
 """The tool behind `make bump` and `make outdated`, on a copy of what it reads, with the package mirrors themselves."""
 
-import os
-import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lib.command import execute
 from lib.paths import ROOT
 from tools import versions
 from tools.versions import VersionError, bump, main, replaced, table, write
@@ -46,10 +45,9 @@ def test_what_has_no_version_of_its_own_is_refused_with_a_list(project: Path) ->
             assert f" {name}," in str(error.value)
     # As the Makefile runs it.
     command = [sys.executable, "-m", "tools.versions", "bump", "nonsense", "1"]
-    environment = {**os.environ, "PYTHONPATH": "../collections"}
-    done = subprocess.run(command, cwd=ROOT / "tests", env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: 'nonsense' has no version of its own")
+    said = execute(*command, cwd=ROOT / "tests", environment={"PYTHONPATH": "../collections"})
+    assert said.status == 1
+    assert said.output.startswith("error: 'nonsense' has no version of its own")
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class Life:
 
     def applied(self) -> Terraform:
         """Return Terraform once the role has applied the module."""
-        assert self.made().status == 0, self.made().output
+        self.made().ok()
         return self._terraform
 
     def outputs(self) -> Json:

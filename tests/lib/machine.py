@@ -210,10 +210,8 @@ def make_image(suite: str) -> None:
         return
     # In an environment of its own: whoever runs this may be at work on another.
     values = json.dumps({"machine_suites": [suite], "platform_environment": "machines"})
-    done = subprocess.run(
-        ["ansible-playbook", play, "-e", values], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+    done = execute("ansible-playbook", play, "-e", values, timeout=3600)
+    if done.status != 0:
+        print(done.output, file=sys.stderr)
         raise MachineError("the image of the test machine could not be made; see above")
     engine("tag", image, made)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lib.command import run
 from lib.machine import PROJECT, Machine, MachineError, engine_answers, make_image
 from lib.machine import REPORTS as MACHINE_REPORTS
 from lib.paths import CACHE, ROOT
@@ -43,8 +44,7 @@ def preflight() -> None:
 
 def jobs_of(suite: str) -> list[str]:
     """Return the names of a suite's jobs."""
-    listing = ["make", "--no-print-directory", f"--file=tests/jobs/{suite}.mk", "names"]
-    return subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return run("make", "--no-print-directory", f"--file=tests/jobs/{suite}.mk", "names").stdout.split()
 
 
 def check_names(suite: str, names: list[str]) -> None:
