@@ -4,25 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import hcl2
 import pytest
 from lib import terraform
 from lib.paths import ROOT
-from lib.terraform import (
-    INPUTS,
-    MODULE,
-    REGISTRIES,
-    Terraform,
-    TerraformError,
-    copy_of,
-    mounts,
-    program,
-    provider_mirror,
-    require_provider,
-    require_terraform,
-)
+from lib.terraform import INPUTS, MODULE, Terraform, TerraformError, copy_of
 from tools import terraform_docs
 
 CHECKOV = Path(__file__).parent / "checkov"
@@ -121,32 +110,29 @@ def test_mirror_is_found_by_its_layout_and_named_where_it_lacks_the_version(
     monkeypatch.setenv("HOME", str(tmp_path))
     mirror = tmp_path / ".terraform.d/plugins"
     (mirror / "registry.terraform.io/hashicorp/random/3.0.0/linux_amd64").mkdir(parents=True)
-    assert provider_mirror() != mirror, "a mirror without the provider"
+    assert terraform.provider_mirror() != mirror, "a mirror without the provider"
     (mirror / "registry.terraform.io/hashicorp/aws/5.99.0/linux_amd64").mkdir(parents=True)
-    assert provider_mirror() == mirror
-    require_terraform()
+    assert terraform.provider_mirror() == mirror
+    terraform.require_terraform()
     with pytest.raises(TerraformError, match=f"could not be taken from the mirror {mirror}"):
         Terraform(copy_of(MODULE, tmp_path / "solution"), {}).init("-backend=false")
 
 
-CANNOT_RUN = {"": pytest.skip.Exception, "true": pytest.fail.Exception}
-
-
-def test_no_terraform_is_a_skip_with_a_remedy_and_a_failure_on_ci(
+def test_what_is_not_there_is_a_skip_with_a_remedy_and_a_failure_on_ci(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def cannot_run(said: str, *required: Callable[[], None]) -> None:
+        for ci, outcome in {"": pytest.skip.Exception, "true": pytest.fail.Exception}.items():
+            monkeypatch.setenv("CI", ci)
+            for require in required:
+                with pytest.raises(outcome, match=said):
+                    require()
+
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert program() is None
-    for ci, outcome in CANNOT_RUN.items():
-        monkeypatch.setenv("CI", ci)
-        for require in (require_terraform, require_provider):
-            with pytest.raises(outcome, match=r"neither terraform nor tofu is in PATH: install one"):
-                require()
-
-
-def test_no_provider_is_a_skip_with_a_remedy_and_a_failure_on_ci(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    assert terraform.program() is None
+    cannot_run(
+        "neither terraform nor tofu is in PATH: install one", terraform.require_terraform, terraform.require_provider
+    )
     monkeypatch.setattr(terraform, "provider_mirror", lambda: None)
     for name in ("terraform", "tofu"):
         binary = tmp_path / name / name
@@ -154,12 +140,9 @@ def test_no_provider_is_a_skip_with_a_remedy_and_a_failure_on_ci(
         binary.touch(mode=0o755)
         monkeypatch.setenv("PATH", str(binary.parent))
         # Nothing listens there.
-        monkeypatch.setitem(REGISTRIES, name, "127.0.0.1:1")
-        require_terraform()
-        assert mounts() == [binary]
-        for ci, outcome in CANNOT_RUN.items():
-            monkeypatch.setenv("CI", ci)
-            with pytest.raises(
-                outcome, match=r"https://127\.0\.0\.1:1 does not answer; let this machine reach it, or put"
-            ):
-                require_provider()
+        monkeypatch.setitem(terraform.REGISTRIES, name, "127.0.0.1:1")
+        terraform.require_terraform()
+        assert terraform.mounts() == [binary]
+        cannot_run(
+            r"https://127\.0\.0\.1:1 does not answer; let this machine reach it, or put", terraform.require_provider
+        )

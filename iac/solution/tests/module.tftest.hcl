@@ -37,18 +37,8 @@ run "planned_by_default" {
   }
 
   assert {
-    condition     = toset(keys(aws_vpc_security_group_ingress_rule.https)) == toset(var.client_cidrs)
-    error_message = "The rules are for other networks than those that are named."
-  }
-
-  assert {
     condition     = length(aws_vpc_security_group_ingress_rule.ssh) == 0
     error_message = "SSH is open although nobody asked for it."
-  }
-
-  assert {
-    condition     = length(aws_vpc_security_group_egress_rule.http) == 0
-    error_message = "Plain HTTP is open although Amazon Linux's packages come by HTTPS."
   }
 
   assert {
