@@ -8,7 +8,6 @@ import yaml
 from lib.cluster import Cluster
 from lib.docker import docker
 from lib.paths import ROOT
-from lib.wait import wait_for
 
 TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
 
@@ -18,18 +17,6 @@ def test_node_is_ready_with_the_version_of_the_table(cluster: Cluster) -> None:
     conditions = {entry["type"]: entry["status"] for entry in node["status"]["conditions"]}
     assert conditions["Ready"] == "True"
     assert node["status"]["nodeInfo"]["kubeletVersion"] == TABLE["kubernetes_version"]
-
-
-def test_every_system_pod_runs(cluster: Cluster) -> None:
-    def all_ready() -> bool:
-        pods = cluster.get("pods", "--namespace=kube-system")["items"]
-        return len(pods) >= 8 and all(
-            container["ready"]
-            for pod in pods
-            for container in pod["status"].get("containerStatuses", [{"ready": False}])
-        )
-
-    wait_for("system pods to be ready", all_ready, 90)
 
 
 def test_nobody_else_may_join(cluster: Cluster) -> None:

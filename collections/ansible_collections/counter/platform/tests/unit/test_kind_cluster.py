@@ -145,16 +145,6 @@ def test_decision(scene: Scene, present: str, absent: str, make: Callable[[Scene
     assert (scene.decided(), scene.decided("absent")) == (present, absent)
 
 
-def test_a_lost_state_folder_is_no_reason_to_make_a_cluster_anew(scene: Scene) -> None:
-    scene.whole()
-    scene.kubeconfig.unlink()
-    scene.state_dir.rmdir()
-    assert scene.decided() == "adopt"
-    promised = scene.run(wait_seconds=0, check=True)
-    assert "the nodes were not ready" in promised["msg"], "its nodes are waited for, and this one has no kubectl"
-    assert scene.docker.containers() == {scene.control_plane}
-
-
 def before_inspect(scene: Scene, folder: Path, line: str) -> str:
     """Return a docker client that runs a line of shell before docker describes something."""
     client = folder / "docker"
