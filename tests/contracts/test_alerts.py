@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.counter.platform.plugins.modules.go_programs import ensure
+from ansible_collections.counter.platform.plugins.modules import go_programs
+from ansible_collections.counter.platform.tests.unit.support import with_defaults
 from contracts.manifests import MONITORING, Object, value_of
 from contracts.project import load
 from contracts.test_schema import strict
@@ -31,24 +32,17 @@ OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 def promtool() -> str:
     """The program by which the role checks its rules, out of the same build."""
     version = value_of("local", "monitoring", "_monitoring_versions")["prometheus"]
-    built = ensure(
-        {
-            "name": "prometheus-programs",
-            "source": str(MONITORING / "files/prometheus"),
-            "packages": ["tool"],
-            "rename": {},
-            "tags": list(value_of("local", "monitoring", "monitoring_go_tags")),
-            "stamps": [{"package": "github.com/prometheus/common/version", "variables": {"Version": str(version)}}],
-            "go": tool("go"),
-            "cache": str(CACHE),
-            "cache_days": 14,
-            "origin": "",
-            "carried": False,
-            "last": False,
-        },
-        check_mode=False,
+    given = with_defaults(
+        go_programs,
+        name="prometheus-programs",
+        source=str(MONITORING / "files/prometheus"),
+        packages=["tool"],
+        tags=list(value_of("local", "monitoring", "monitoring_go_tags")),
+        stamps=[{"package": "github.com/prometheus/common/version", "variables": {"Version": str(version)}}],
+        go=tool("go"),
+        cache=str(CACHE),
     )
-    return f"{built['path']}/promtool"
+    return f"{go_programs.ensure(given, check_mode=False)['path']}/promtool"
 
 
 def try_rules(promtool: str, folder: Path, rules: dict[str, str], causes: list[Json]) -> Run:

@@ -129,8 +129,6 @@ REFUSED: list[Row] = [
     ("offline_images_go_tags", ["grpc notrace"], "as in [grpcnotrace]"),
     ("offline_images_suite", "12", "by its code name, as in bookworm"),
     ("offline_images_tmp_gib", 1000000, "or set TMPDIR to a folder on a larger disk"),
-    ("platform_ahead", "perhaps", "we were unable to convert to bool"),
-    ("platform_read_only", "perhaps", "we were unable to convert to bool"),
     ("platform_bin_dir", "bin", "Write them from the root on"),
     ("platform_cache_days", 0, "it has to be 1 or more"),
     ("platform_cache_dir", "~/.cache", "Write them from the root on"),

@@ -2,16 +2,15 @@
 
 import asyncio
 import resource
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Self
+from contextlib import closing, contextmanager, suppress
 
 PAUSE = 5.0
 """Seconds until a client whose connection was ended opens another."""
 AT_ONCE = 200
 """How many connections are opened at the same time: more than a queue for them would be lost, not refused."""
+HEAD = b"GET / HTTP/1.1\r\nHost: test\r\n"
 
 
 class Crowd:
@@ -31,54 +30,47 @@ class Crowd:
     def __init__(self, host: str, port: int, *, idle: int, slow: int) -> None:
         self.held = self.most = 0
         self._address = host, port
-        self._clients = [self._idle] * idle + [self._slow] * slow
-        self._end = threading.Event()
+        self._slow = [False] * idle + [True] * slow
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * len(self._clients) + 1024)), hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * len(self._slow) + 1024)), hard))
 
     @contextmanager
-    def there(self) -> Iterator[Self]:
+    def there(self) -> Iterator["Crowd"]:
         """Let it be there as long as the block runs."""
-        with ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(asyncio.run, self._run())
+        with (
+            closing(asyncio.new_event_loop()) as loop,
+            ThreadPoolExecutor(1) as pool,
+            suppress(asyncio.CancelledError),
+        ):
+            crowd = loop.create_task(self._run())
+            ended = pool.submit(loop.run_until_complete, crowd)
             try:
                 yield self
             finally:
-                self._end.set()
-            sent.result()
+                loop.call_soon_threadsafe(crowd.cancel)
+            ended.result()
 
     async def _run(self) -> None:
-        self._door = asyncio.Semaphore(AT_ONCE)
-        clients = [asyncio.create_task(self._client(number)) for number in range(len(self._clients))]
-        while not self._end.is_set():
-            await asyncio.sleep(0.1)
-        for client in clients:
-            client.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
+        door = asyncio.Semaphore(AT_ONCE)
+        await asyncio.gather(*(self._client(door, is_slow=slow) for slow in self._slow))
 
-    async def _client(self, number: int) -> None:
+    async def _client(self, door: asyncio.Semaphore, *, is_slow: bool) -> None:
         while True:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                async with self._door:
+            with suppress(OSError):
+                async with door:
                     reader, writer = await asyncio.open_connection(*self._address)
                 self.held += 1
                 self.most = max(self.most, self.held)
                 try:
-                    await self._clients[number](reader, writer)
+                    writer.write(HEAD + (b"X-Slow: " if is_slow else b"\r\n"))
+                    # Until the other side ends the connection.
+                    while not reader.at_eof():
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(1 if is_slow else None):
+                                await reader.read(1024)
+                        if is_slow:
+                            writer.write(b"x")
                 finally:
                     self.held -= 1
                     writer.transport.abort()
             await asyncio.sleep(PAUSE)
-
-    async def _idle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-        # It reads the answer, and goes on until the other side ends the connection.
-        await reader.read(-1)
-
-    async def _slow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"GET / HTTP/1.1\r\nHost: test\r\nX-Slow: ")
-        while not reader.at_eof():
-            writer.write(b"x")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await reader.read(1024)
