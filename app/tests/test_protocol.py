@@ -44,7 +44,7 @@ def status_of(answer: bytes) -> int:
         ("GET / HTTP/1.1", ["Host: [::1]:8080"], 200),
         ("GET / HTTP/1.0", [], 200),
         ("GET http://a.example HTTP/1.1", ["Host: a.example"], 200),
-        ("GET /nowhere HTTP/1.1", ["Host: a"], 404),
+        *((f"GET {path} HTTP/1.1", ["Host: a"], 404) for path in ("/nowhere", "/metrics", "//metrics", "/%6detrics")),
     ],
 )
 def test_only_a_sound_request_is_counted(

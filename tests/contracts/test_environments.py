@@ -54,16 +54,6 @@ def test_environments_differ_in_group_variables_only() -> None:
     assert all(other == first for other in others)
 
 
-def test_hosts_on_ec2_are_found_where_they_are_made() -> None:
-    """An inventory's plugin cannot read the group variables, so what is in both has to be the same."""
-    (inventory,) = [path for path in INVENTORIES if (path / ON_EC2).exists()]
-    variables = load(inventory / "group_vars/all" / f"{inventory.name}.yml")
-    plugin = load(inventory / ON_EC2)
-    assert variables["log_instance_kind"] == "aws"
-    assert plugin["regions"] == [variables["log_instance_region"]]
-    assert plugin["filters"]["tag:Environment"] == inventory.name == "production"
-
-
 def test_own_variables_are_known_ones() -> None:
     assert ROOT / "inventories/local" in INVENTORIES, "the environment that is used without a name"
     known = common_variables() | {name for role in ROLES for name in options_of(role)}

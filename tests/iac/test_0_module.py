@@ -37,11 +37,6 @@ def test_lock_is_of_the_version_that_is_asked_for() -> None:
     assert re.search(r'"h1:\S+="', lock), "the lock has no hash to check the provider by"
 
 
-def test_no_key_of_aws_is_written_down() -> None:
-    text = "".join(path.read_text() for path in MODULE.glob("*.tf"))
-    assert re.findall(r"\b(?:access_key|secret_key|token)\b", text) == []
-
-
 def test_form_is_the_usual_one(ready: Terraform) -> None:
     assert ready("fmt", "-check", "-recursive", "-diff") == ""
 

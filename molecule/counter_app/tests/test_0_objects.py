@@ -1,20 +1,8 @@
 """What is in the cluster: ports, rights, and what the front lets through."""
 
-import urllib.error
-
-import pytest
 from lib.cluster import Cluster
 from lib.command import status_of
-from lib.environment import URL
-from lib.network import fetch
 from lib.service import APP, service_pods
-
-
-@pytest.mark.parametrize("path", ["metrics", "/metrics", "%6detrics", "metrics/", "./metrics", "metrics?x=1", "admin"])
-def test_front_has_no_other_paths(path: str) -> None:
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        fetch(f"{URL}{path}")
-    assert refused.value.code == 404
 
 
 def test_containers_have_no_rights_that_they_do_not_need(cluster: Cluster) -> None:

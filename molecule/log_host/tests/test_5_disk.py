@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 from lib.command import Run
-from lib.logs import LOST_SECONDS, Labels, LogHost, Writer, label, selector
+from lib.logs import LOST_SECONDS, Labels, LogHost, Writer, selector
 from lib.paths import ROOT
 from lib.wait import wait_for
 
@@ -39,8 +39,8 @@ class Saved(NamedTuple):
 @pytest.fixture(scope="module")
 def saved(machine: LogHost, tmp_path_factory: pytest.TempPathFactory) -> Saved:
     """A backup of what the host has on its own disk."""
-    labels, lines = label(), [f"saved {number}" for number in range(200)]
-    assert machine.logs.push(lines, labels) == 204
+    lines = [f"saved {number}" for number in range(200)]
+    labels = machine.logs.pushed(*lines)
     archive = tmp_path_factory.mktemp("backup") / "logs.tar.gz"
     with Writer(machine) as writer:
         writer.wait(51)
@@ -86,8 +86,7 @@ def test_backup_loses_no_line_and_is_its_owners_alone(machine: LogHost, saved: S
 
 
 def test_backup_is_restored_on_an_empty_disk(machine: LogHost, saved: Saved, disk: str, tmp_path: Path) -> None:
-    replaced = label()
-    assert machine.logs.push(["of the other disk"], replaced) == 204
+    replaced = machine.logs.pushed("of the other disk")
     machine.logs.wait_lines(selector(replaced), ["of the other disk"])
     assert machine.logs.lines(selector(saved.labels)) == []
     before = generations(machine)
@@ -137,9 +136,8 @@ seq $((total * 91 / 100)) | xargs touch
     ids=["space", "inodes"],
 )
 def test_full_disk_is_reported_and_no_lines_are_taken(machine: LogHost, fill: str, what: str) -> None:
-    labels = label()
     reported = len(alerts(machine))
-    assert machine.logs.push(["before"], labels) == 204
+    labels = machine.logs.pushed("before")
     try:
         machine.run("sh", "-c", fill)
         wait_for("the alert", lambda: len(alerts(machine)) > reported, 20)
@@ -217,11 +215,10 @@ def killed_at(machine: LogHost, task: str, playbook: str, *arguments: str) -> No
     ],
 )
 def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_path: Path, task: str) -> None:
-    before, labels = label(), label()
-    assert machine.logs.push(["saved"], before) == 204
+    before = machine.logs.pushed("saved")
     archive = tmp_path / "logs.tar.gz"
     back_up(machine, archive).ok()
-    assert machine.logs.push(["not saved"], labels) == 204
+    labels = machine.logs.pushed("not saved")
     machine.logs.wait_lines(selector(labels), ["not saved"])
     killed_at(machine, task, "playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
     # What had begun on the host ends there, and the store may stand still: the next run of the role starts it.
@@ -238,8 +235,7 @@ def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_pat
 @pytest.mark.soak
 @pytest.mark.usefixtures("disk")
 def test_disk_that_is_full_to_the_last_byte_corrupts_nothing(machine: LogHost) -> None:
-    labels = label()
-    assert machine.logs.push(["before"], labels) == 204
+    labels = machine.logs.pushed("before")
     machine.logs.wait_lines(selector(labels), ["before"])
     # What is found may still be in memory, and the store is killed in the middle of it.
     time.sleep(LOST_SECONDS[machine.store])
