@@ -1,8 +1,6 @@
 """The module without an AWS API: its form, its own tests, and faults that validation or these tests find."""
 
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +8,10 @@ from pathlib import Path
 import hcl2
 import pytest
 from lib import terraform
+from lib.command import execute
 from lib.paths import ROOT
 from lib.terraform import INPUTS, MODULE, Terraform, TerraformError, copy_of
 from tools import terraform_docs
-
-CHECKOV = Path(__file__).parent / "checkov"
 
 
 def test_readme_has_the_inputs_and_outputs_of_the_module() -> None:
@@ -85,17 +82,11 @@ def test_planted_faults_are_found(module: Terraform, file: str, sound: str, faul
 def test_checkov_finds_nothing_and_each_skip_has_its_reason() -> None:
     skips = [line for path in MODULE.glob("*.tf") for line in path.read_text().splitlines() if "checkov:skip" in line]
     assert all(re.search(r"#checkov:skip=CKV2?_AWS_\d+: \S+ \S+", line) for line in skips), skips
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "uv", "run", "--quiet", "--frozen", "--project", CHECKOV,
-            "checkov", "--directory", MODULE, "--framework", "terraform", "--compact", "--quiet", "--skip-download",
-        ],
-        env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv/checkov")},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Failed checks: 0, Skipped checks: {len(skips)}" in done.stdout
-    (passed,) = re.findall(r"Passed checks: (\d+)", done.stdout)
+    uv = [str(Path(sys.executable).with_name("uv")), "run", "--quiet", "--frozen", "--project=tests/iac/checkov"]
+    checkov = ["checkov", f"--directory={MODULE}", "--framework=terraform", "--compact", "--quiet", "--skip-download"]
+    done = execute(*uv, *checkov, environment={"UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv/checkov")})
+    done.ok(f"Failed checks: 0, Skipped checks: {len(skips)}")
+    (passed,) = re.findall(r"Passed checks: (\d+)", done.output)
     assert int(passed) >= 60
 
 

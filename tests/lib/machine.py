@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.command import Run, execute
+from lib.command import Run, execute, run
 from lib.docker import docker_client
 from lib.paths import CACHE, ROOT
 from lib.wait import wait_for
@@ -71,9 +71,7 @@ def uplink_mtu() -> int:
 def commit() -> str:
     """Return the commit of the project, also of a copy that :func:`copy_project` has made."""
     if shutil.which("git"):
-        asked = subprocess.run(
-            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        )
+        asked = run("git", "rev-parse", "HEAD", check=False)
         if asked.returncode == 0:
             return asked.stdout.strip()
     return (ROOT / ".git/HEAD").read_text().strip()

@@ -19,7 +19,6 @@ URL = "http://127.0.0.1:8080/"
 RECORD = Path("/var/lib/counter-platform/local/record/record.json")
 # A change of the host port takes other nodes.
 OTHER_PORT = 8095
-OTHER_URL = f"http://127.0.0.1:{OTHER_PORT}/"
 
 
 def on_other_port(target: str) -> tuple[str, ...]:
@@ -141,7 +140,7 @@ def test_upgrade_killed_at_three_points_loses_no_count() -> None:
     execute(*on_other_port("up")).ok()
     assert Cluster("local").node == f"{new}-control-plane"
     assert not docker("ps", "--all", "--quiet", f"--filter=name=^{old}$")
-    assert count(OTHER_URL) == before + 1
+    assert count(f"http://127.0.0.1:{OTHER_PORT}/") == before + 1
     execute(*on_other_port("up")).ok(changed=0)
     execute("make", "upgrade").ok()
     assert count(URL) == before + 2
