@@ -178,7 +178,7 @@ FAULTS: dict[Check, dict[str, tuple[Any, ...]]] = {
         "lists secrets": ("ClusterRole/monitoring-kube-state-metrics", "/rules/0/resources/0", ANY, "secrets"),
     },
     manifests.check_way_out_of_alertmanager: {
-        "way out without an aim": ("NetworkPolicy/alertmanager-out", "/spec/egress", None, [{}]),
+        "no way out is closed": ("NetworkPolicy/alertmanager-out", "/spec/policyTypes", ANY, ["Ingress"]),
     },
 }
 
@@ -191,6 +191,15 @@ def test_fault_is_found(check: Check, fault: tuple[Any, ...]) -> None:
     faulty = manifests.with_fault(*fault, role=CHECKS[check][0])
     with pytest.raises(AssertionError):
         check(faulty)
+
+
+def test_way_out_without_an_aim_or_an_aim_without_a_way_is_found() -> None:
+    policy = manifests.one(manifests.render_role("local", manifests.MONITORING), "NetworkPolicy", "alertmanager-out")
+    # The environment may send alerts somewhere, as that of `make test` does.
+    faulty: list[Any] = [] if "egress" in policy["spec"] else [[{}]]
+    objects = with_fault("NetworkPolicy/alertmanager-out", "/spec/egress", ANY, *faulty, role=manifests.MONITORING)
+    with pytest.raises(AssertionError):
+        manifests.check_way_out_of_alertmanager(objects)
 
 
 def test_manifest_is_one_object_and_named_after_its_kind() -> None:

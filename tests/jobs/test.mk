@@ -77,7 +77,7 @@ images:
 	$(call job,$(call on_site,--hosts=local:// molecule/container_engine molecule/offline_images molecule/counter_image),$(BACKGROUND))
 
 site:
-	$(call job,$(call pytest,$(wildcard tests/site/test_[134568]_*.py)),$(BACKGROUND))
+	$(call job,$(call pytest,$(wildcard tests/site/test_[134568]_*.py)))
 
 # What a busy machine would slow down.
 quiet:

@@ -25,7 +25,15 @@ def result(name: str) -> str:
 @pytest.fixture(scope="module")
 def sboms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The bills of materials of what this scenario built, by name."""
-    options: dict[str, Any] = {"rename": {}, "tags": [], "stamps": [], "carried": True, "packages": ["."], **GO}
+    options: dict[str, Any] = {
+        "rename": {},
+        "tags": [],
+        "stamps": [],
+        "carried": True,
+        "last": False,
+        "packages": ["."],
+        **GO,
+    }
     compiled = go_programs.ensure(
         {"name": "licences", "source": str(FILES / "licences"), **options}, check_mode=False
     )  # fmt: skip
