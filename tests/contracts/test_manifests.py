@@ -194,10 +194,11 @@ def test_fault_is_found(check: Check, fault: tuple[Any, ...]) -> None:
 
 
 def test_way_out_without_an_aim_or_an_aim_without_a_way_is_found() -> None:
-    policy = manifests.one(manifests.render_role("local", manifests.MONITORING), "NetworkPolicy", "alertmanager-out")
+    policy = manifests.one(render_role("local", manifests.MONITORING), "NetworkPolicy", "alertmanager-out")
     # The environment may send alerts somewhere, as that of `make test` does.
     faulty: list[Any] = [] if "egress" in policy["spec"] else [[{}]]
-    objects = with_fault("NetworkPolicy/alertmanager-out", "/spec/egress", ANY, *faulty, role=manifests.MONITORING)
+    place = ("NetworkPolicy/alertmanager-out", "/spec/egress")
+    objects = manifests.with_fault(*place, ANY, *faulty, role=manifests.MONITORING)
     with pytest.raises(AssertionError):
         manifests.check_way_out_of_alertmanager(objects)
 

@@ -19,12 +19,9 @@ from lib.paths import ROOT
 from lib.wait import wait_for
 
 
-def back_up(machine: LogHost, archive: Path) -> Run:
-    return machine.play("playbooks/logs_backup.yml", "-e", f"log_host_backup={archive}")
-
-
-def restore(machine: LogHost, archive: Path) -> Run:
-    return machine.play("playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
+def play(machine: LogHost, what: str, archive: Path) -> Run:
+    """Run the playbook of a backup or a restore."""
+    return machine.play(f"playbooks/logs_{what}.yml", "-e", f"log_host_backup={archive}")
 
 
 class Saved(NamedTuple):
@@ -44,7 +41,7 @@ def saved(machine: LogHost, tmp_path_factory: pytest.TempPathFactory) -> Saved:
     archive = tmp_path_factory.mktemp("backup") / "logs.tar.gz"
     with Writer(machine) as writer:
         writer.wait(51)
-        back_up(machine, archive).ok()
+        play(machine, "backup", archive).ok()
     return Saved(archive, labels, lines, writer.lost())
 
 
@@ -94,13 +91,13 @@ def test_backup_is_restored_on_an_empty_disk(machine: LogHost, saved: Saved, dis
     broken.write_bytes(saved.archive.read_bytes()[:-20])
     foreign = tmp_path / "foreign.tar.gz"
     subprocess.run(["tar", "--create", "--gzip", f"--file={foreign}", "README.md"], cwd=ROOT, check=True)
-    restore(machine, broken).failed("the log store goes on with what it has")
-    restore(machine, foreign).failed("that a backup of victorialogs")
+    play(machine, "restore", broken).failed("the log store goes on with what it has")
+    play(machine, "restore", foreign).failed("that a backup of victorialogs")
     assert machine.logs.lines(selector(replaced)) == ["of the other disk"]
     assert generations(machine) == before
 
     kept = "What was there before is kept in /var/lib/log-store/victorialogs/"
-    restore(machine, saved.archive).ok(kept)
+    play(machine, "restore", saved.archive).ok(kept)
     assert machine.logs.lines(selector(saved.labels)) == saved.lines
     assert machine.logs.lines(selector(replaced)) == []
     assert set(before) < set(generations(machine)), "what there was is kept"
@@ -180,7 +177,7 @@ def test_missing_data_device_is_named_at_once(machine: LogHost) -> None:
 def test_backup_that_does_not_fit_is_refused(machine: LogHost, tmp_path: Path) -> None:
     machine.run("mount", "--types=tmpfs", "--options=size=60M", "tmpfs", "/var/tmp")  # noqa: S108
     try:
-        played = back_up(machine, tmp_path / "logs.tar.gz").failed(changed=0, host=machine.name)
+        played = play(machine, "backup", tmp_path / "logs.tar.gz").failed(changed=0, host=machine.name)
         assert re.search(r"may take \d+ MiB; there are \d+ MiB free in /var/tmp on", played.message())
         assert list(tmp_path.iterdir()) == []
     finally:
@@ -217,7 +214,7 @@ def killed_at(machine: LogHost, task: str, playbook: str, *arguments: str) -> No
 def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_path: Path, task: str) -> None:
     before = machine.logs.pushed("saved")
     archive = tmp_path / "logs.tar.gz"
-    back_up(machine, archive).ok()
+    play(machine, "backup", archive).ok()
     labels = machine.logs.pushed("not saved")
     machine.logs.wait_lines(selector(labels), ["not saved"])
     killed_at(machine, task, "playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
@@ -227,7 +224,7 @@ def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_pat
     machine.wait_ready()
     machine.logs.wait_lines(selector(before), ["saved"])
     assert machine.logs.lines(selector(labels)) in (["not saved"], [])
-    restore(machine, archive).ok()
+    play(machine, "restore", archive).ok()
     machine.logs.wait_lines(selector(before), ["saved"])
     assert machine.logs.lines(selector(labels)) == []
 
