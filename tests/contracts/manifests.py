@@ -431,11 +431,10 @@ def check_rights_of_the_collector(objects: list[Object]) -> None:
     """The collector shares nothing with the node but folders, and lists pods and nothing else of the API."""
     pod = one(objects, "DaemonSet", "collector")["spec"]["template"]
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod["spec"])
-    assert one(objects, "ClusterRole")["rules"] == [
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
-    ]
+    role = one(objects, "ClusterRole")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+    assert one(objects, "ClusterRoleBinding")["roleRef"]["name"] == role["metadata"]["name"]
     assert {entry["kind"] for entry in objects} & {"Role", "RoleBinding"} == set()
-    assert one(objects, "ClusterRoleBinding")["roleRef"]["name"] == "logging-collector"
 
 
 @of(MONITORING)

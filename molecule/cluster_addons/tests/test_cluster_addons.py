@@ -1,4 +1,4 @@
-"""The metrics API has figures, and policies are enforced as long as the agent runs."""
+"""Policies are enforced, pods resolve names of the engine's network, and no connection is lost."""
 
 from lib.cluster import Cluster
 from lib.docker import docker

@@ -1,4 +1,4 @@
-"""What is in the cluster: ports, rights, and what the front lets through."""
+"""What is in the cluster: ports, rights, and passwords."""
 
 from lib.cluster import Cluster
 from lib.command import status_of

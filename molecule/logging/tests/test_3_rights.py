@@ -1,4 +1,4 @@
-"""What the collector may do, on the node, in the API and on the network; each tried, beside something that it may."""
+"""What the collector may do, on the node and on the network; each tried, beside something that it may."""
 
 from collections.abc import Iterator
 
