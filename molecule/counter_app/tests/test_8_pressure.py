@@ -58,8 +58,8 @@ def crowd(address: tuple[str, int], ended: threading.Event, held: list[int]) -> 
     side has ended is opened again.
     """
     begun = [HEAD + b"\r\n"] * IDLE + [HEAD + b"X-Slow: "] * SLOW
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * len(begun)), hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * len(begun))), hard))
     clients: list[socket.socket | None] = [None] * len(begun)
     while not held or not ended.wait(5):
         for number, client in enumerate(clients):
