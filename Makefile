@@ -39,7 +39,9 @@ endif
 .PHONY: help bundle unbundle up upgrade backup restore logs report dashboards check run down venv bump outdated licences quick test soak lint lint-ansible lint-code docs
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | while IFS=: read -r name rest; do
+	  printf '%-12s%s\n' "$$name" "$${rest##*## }"
+	done
 
 up: venv ## From a bare machine to a counted request (ENVIRONMENT=local, BUNDLE=..., ARGS=...)
 	@$(PLAYBOOK) site.yml $(ARGS)
