@@ -10,8 +10,6 @@ from contracts.manifests import value_of
 from contracts.project import INVENTORIES, ROLES, common_variables, load, options_of, project_files, task_files
 from lib.paths import ROOT, cache
 
-ON_EC2 = "logs.aws_ec2.yml"
-
 
 def test_plays_that_use_common_variables_have_them() -> None:
     """Every role brings them; a play that has none of its own has to name the role platform."""
@@ -47,7 +45,7 @@ def test_the_cache_is_where_tests_and_the_callback_look_for_it(monkeypatch: pyte
 def test_environments_differ_in_group_variables_only() -> None:
     def rest(inventory: Path) -> dict[str, str]:
         files = [path for path in inventory.rglob("*") if path.is_file() and "group_vars" not in path.parts]
-        return {str(path.relative_to(inventory)): path.read_text() for path in files if path.name != ON_EC2}
+        return {str(path.relative_to(inventory)): path.read_text() for path in files if path.name != "logs.aws_ec2.yml"}
 
     first, *others = [rest(path) for path in INVENTORIES]
     assert set(first) == {"hosts.yml"}

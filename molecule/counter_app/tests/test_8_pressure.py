@@ -16,8 +16,6 @@ from lib.report import write_figures
 from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, name, service_pods, set_replicas, wait_until_idle
 
 IDLE, SLOW, SECONDS = 6000, 2000, 90
-NODE_PORT = 30080
-PATIENCE = 2
 MEBIBYTE = 2**20
 HEAD = b"GET / HTTP/1.1\r\nHost: test\r\n"
 
@@ -91,14 +89,14 @@ def test_others_are_answered_while_a_crowd_holds_connections(cluster: Cluster, t
     # By the node's own port, which has the same address for all of them: docker's proxy of the host port takes five
     # files for a connection, and ends where it may have no more.
     ended, held = threading.Event(), list[int]()
-    clients = threading.Thread(target=crowd, args=((cluster.address, NODE_PORT), ended, held))
+    clients = threading.Thread(target=crowd, args=((cluster.address, 30080), ended, held))
     clients.start()
     try:
         # It grows until it has all it can get.
         time.sleep(10)
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
-            answered.append(answers(URL, PATIENCE))
+            answered.append(answers(URL, 2))
             time.sleep(0.1)
     finally:
         ended.set()

@@ -9,14 +9,13 @@ from lib.cluster import Cluster
 from lib.docker import docker
 from lib.paths import ROOT
 
-TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
-
 
 def test_node_is_ready_with_the_version_of_the_table(cluster: Cluster) -> None:
     (node,) = cluster.get("nodes")["items"]
     conditions = {entry["type"]: entry["status"] for entry in node["status"]["conditions"]}
     assert conditions["Ready"] == "True"
-    assert node["status"]["nodeInfo"]["kubeletVersion"] == TABLE["kubernetes_version"]
+    table = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == table["kubernetes_version"]
 
 
 def test_nobody_else_may_join(cluster: Cluster) -> None:

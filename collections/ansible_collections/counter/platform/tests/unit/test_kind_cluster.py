@@ -19,7 +19,6 @@ from ansible_collections.counter.platform.plugins.modules import kind_cluster
 from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule, with_defaults
 
 OTHER_IMAGE = {"image": "counter-unit/node:2"}
-OTHER_CONFIG = {"config": {"nodes": [{"role": "control-plane"}, {"role": "worker"}]}}
 WAIT = ["/bin/sh", "-c", "read -r line"]
 
 
@@ -202,7 +201,7 @@ def test_a_damaged_record_is_left_alone(scene: Scene) -> None:
     assert scene.docker.containers() == {scene.control_plane}
 
 
-@pytest.mark.parametrize("change", [OTHER_IMAGE, OTHER_CONFIG], ids=["image", "config"])
+@pytest.mark.parametrize("change", [OTHER_IMAGE, {"config": {"nodes": [{"role": "worker"}]}}], ids=["image", "config"])
 def test_what_takes_other_nodes_is_refused_named_and_done_when_asked_for(scene: Scene, change: dict[str, Any]) -> None:
     scene.whole()
     for check in (True, False):
