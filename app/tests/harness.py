@@ -80,6 +80,12 @@ def resident(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Rss:"))
 
 
+def samples(exposition: bytes) -> dict[str, float]:
+    """Return the values in what a path for metrics answers, by their names and labels."""
+    lines = (line.rpartition(" ") for line in exposition.decode().splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
 def open_files(pid: int) -> list[Path]:
     """Return a link for each file, pipe and socket that a process has open (proc(5): fd)."""
     return list(Path(f"/proc/{pid}/fd").iterdir())
@@ -178,9 +184,7 @@ class Service(Http, AbstractContextManager["Service"]):
 
     def metrics(self) -> dict[str, float]:
         """Every sample by its name and labels."""
-        text = self.request("/metrics").body.decode()
-        samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in samples}
+        return samples(self.request("/metrics").body)
 
 
 class Proxy(Http, AbstractContextManager["Proxy"]):

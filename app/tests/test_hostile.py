@@ -83,19 +83,6 @@ def test_bad_requests(service: Service) -> None:
         assert service.request("/").json["count"] == count + 1, sent
 
 
-def test_a_websocket_handshake_is_a_request_like_any_other(service: Service) -> None:
-    handshake = (
-        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
-    )
-    count = service.request("/").json["count"]
-    with ExitStack() as stack:
-        connection = connect(stack, service, handshake)
-        answer = answer_on(connection)
-    assert (answer.status, answer.json["count"]) == (200, count + 1)
-    assert service.request("/").json["count"] == count + 2
-
-
 def test_more_connections_than_allowed(tmp_path: Path) -> None:
     with Service(tmp_path, COUNTER_MAX_CONNECTIONS="20") as service, ExitStack() as stack:
         held = [connect(stack, service, GET) for _ in range(20)]

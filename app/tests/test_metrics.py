@@ -4,7 +4,8 @@ import multiprocessing
 from multiprocessing.synchronize import Barrier
 
 from counter.metrics import Metrics
-from prometheus_client.parser import text_string_to_metric_families
+
+from tests.harness import samples
 
 REQUESTS = 50_000
 _fork = multiprocessing.get_context("fork")
@@ -28,22 +29,12 @@ def _two_workers(metrics: Metrics) -> None:
         assert worker.exitcode == 0
 
 
-def _samples(metrics: Metrics) -> dict[str, float]:
-    families = text_string_to_metric_families(metrics.exposition().decode())
-    return {
-        sample.name: sample.value
-        for family in families
-        for sample in family.samples
-        if sample.labels.get("route", "/") == "/" and sample.labels.get("status", "200") == "200"
-    }
-
-
 def test_no_count_is_lost_between_workers_or_with_one_that_ends() -> None:
     metrics = Metrics({}, 2)
     _two_workers(metrics)
     _two_workers(metrics)  # in the rows of those before
-    samples = _samples(metrics)
-    assert samples["counter_worker_starts_total"] == 4
-    assert samples["counter_requests_total"] == 4 * REQUESTS
-    assert samples["counter_request_duration_seconds_count"] == 4 * REQUESTS
-    assert samples["counter_request_duration_seconds_sum"] == REQUESTS
+    found = samples(metrics.exposition())
+    assert found["counter_worker_starts_total"] == 4
+    assert found['counter_requests_total{method="GET",route="/",status="200"}'] == 4 * REQUESTS
+    assert found['counter_request_duration_seconds_count{route="/"}'] == 4 * REQUESTS
+    assert found['counter_request_duration_seconds_sum{route="/"}'] == REQUESTS

@@ -10,7 +10,6 @@ from tests.harness import UNTRACED, Proxy, Service, needs_proxy
 
 pytestmark = needs_proxy
 CLOSE = b"Connection: close\r\n\r\n"
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def status_of(answer: bytes) -> int:
         ("GET / HTTP/1.1", ["Host: [::1]:8080"], 200),
         ("GET / HTTP/1.0", [], 200),
         ("GET http://a.example HTTP/1.1", ["Host: a.example"], 200),
-        ("GET /nowhere HTTP/1.1", ["Host: a"], 404),
+        *((f"GET {path} HTTP/1.1", ["Host: a"], 404) for path in ("/nowhere", "/metrics", "//metrics", "/%6detrics")),
     ],
 )
 def test_only_a_sound_request_is_counted(
@@ -62,7 +61,7 @@ def test_http_2_with_prior_knowledge_is_not_counted(pair: tuple[Service, Proxy])
     before = service.request("/").json["count"]
     # SETTINGS, and HEADERS that end a GET of / (RFC 7541, appendix B, indexed fields 2, 4 and 6).
     frames = bytes.fromhex("000000040000000000" + "000003010500000001" + "828486")
-    assert b"HTTP/1.1 400 " in proxy.raw(PREFACE + frames)
+    assert b"HTTP/1.1 400 " in proxy.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames)
     assert service.request("/").json["count"] == before + 1
 
 

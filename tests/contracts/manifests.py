@@ -4,8 +4,6 @@ Each function ``check_...`` raises :class:`AssertionError` and is a contract of 
 that a test can plant a fault in the rendered objects and see the contract find it.
 """
 
-from __future__ import annotations
-
 import copy
 import functools
 import re
@@ -430,12 +428,13 @@ def check_autoscaler(objects: list[Object]) -> None:
 
 @of(LOGGING)
 def check_rights_of_the_collector(objects: list[Object]) -> None:
-    """The collector shares nothing with the node but folders, and lists pods."""
+    """The collector shares nothing with the node but folders, and lists pods and nothing else of the API."""
     pod = one(objects, "DaemonSet", "collector")["spec"]["template"]
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod["spec"])
-    assert one(objects, "ClusterRole")["rules"] == [
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
-    ]
+    role = one(objects, "ClusterRole")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+    assert one(objects, "ClusterRoleBinding")["roleRef"]["name"] == role["metadata"]["name"]
+    assert {entry["kind"] for entry in objects} & {"Role", "RoleBinding"} == set()
 
 
 @of(MONITORING)

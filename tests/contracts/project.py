@@ -1,7 +1,5 @@
 """The project's files, as the contracts look at them."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterator

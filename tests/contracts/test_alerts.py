@@ -1,17 +1,16 @@
 """Each alert fires by its cause and has a page that leads on, and prometheus-operator takes what is written for it."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.counter.platform.plugins.modules.go_programs import ensure
+from ansible_collections.counter.platform.plugins.modules import go_programs
+from ansible_collections.counter.platform.tests.unit.support import with_defaults
 from contracts.manifests import MONITORING, Object, value_of
 from contracts.project import load
-from contracts.test_schema import strict
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from lib.command import Run, execute
@@ -33,24 +32,17 @@ OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 def promtool() -> str:
     """The program by which the role checks its rules, out of the same build."""
     version = value_of("local", "monitoring", "_monitoring_versions")["prometheus"]
-    built = ensure(
-        {
-            "name": "prometheus-programs",
-            "source": str(MONITORING / "files/prometheus"),
-            "packages": ["tool"],
-            "rename": {},
-            "tags": list(value_of("local", "monitoring", "monitoring_go_tags")),
-            "stamps": [{"package": "github.com/prometheus/common/version", "variables": {"Version": str(version)}}],
-            "go": tool("go"),
-            "cache": str(CACHE),
-            "cache_days": 14,
-            "origin": "",
-            "carried": False,
-            "last": False,
-        },
-        check_mode=False,
+    given = with_defaults(
+        go_programs,
+        name="prometheus-programs",
+        source=str(MONITORING / "files/prometheus"),
+        packages=["tool"],
+        tags=list(value_of("local", "monitoring", "monitoring_go_tags")),
+        stamps=[{"package": "github.com/prometheus/common/version", "variables": {"Version": str(version)}}],
+        go=tool("go"),
+        cache=str(CACHE),
     )
-    return f"{built['path']}/promtool"
+    return f"{go_programs.ensure(given, check_mode=False)['path']}/promtool"
 
 
 def try_rules(promtool: str, folder: Path, rules: dict[str, str], causes: list[Json]) -> Run:
@@ -98,6 +90,18 @@ def test_alert_that_cannot_fire_is_found(promtool: str, tmp_path: Path) -> None:
     tested = try_rules(promtool, tmp_path, faulty, [cause for cause in CAUSES if "redis_up" in cause["series"]])
     assert tested.status != 0
     assert 'alertname="ValkeyDown"' in tested.output
+
+
+def strict(schema: Any) -> Any:
+    """Return a schema that knows no other fields than those it lists."""
+    if isinstance(schema, list):
+        return [strict(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: strict(value) for key, value in schema.items()}
+    if "properties" in inner and inner.get("type") == "object":
+        inner.setdefault("additionalProperties", False)
+    return inner
 
 
 @needs_modules

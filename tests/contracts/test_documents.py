@@ -1,7 +1,5 @@
 """What the documents name exists: files, targets of make, variables, tests and messages."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -17,8 +15,6 @@ PLACES = [
     *(f"{top}/**/*.md" for top in ("collections", "iac", "molecule")),
 ]
 DOCUMENTS = sorted(path for place in [*PLACES, "app/*.md"] for path in ROOT.glob(place))
-TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
-FAULTS = ROOT / "docs/faults.md"
 TEXTS = {path: path.read_text() for path in DOCUMENTS}
 AREAS = ["Service", "Image", "Kubernetes", "Autoscaler", "Network", "Sidecar", "Service object", "Terraform"]
 
@@ -118,7 +114,7 @@ def rows_below(heading: str, document: Path) -> list[list[str]]:
 
 
 def test_every_seed_fault_has_its_place_and_its_test() -> None:
-    rows = rows_below("Seed faults", FAULTS)
+    rows = rows_below("Seed faults", ROOT / "docs/faults.md")
     areas: list[str] = []
     for area, fault, symptom, place, test in rows:
         areas.append(area or areas[-1])
@@ -133,6 +129,7 @@ def test_quoted_messages_are_what_the_project_says() -> None:
     places = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").glob("*.yml")]
     places += (ROOT / "collections/ansible_collections/counter/platform/plugins").rglob("*.py")
     said = " ".join(" ".join(path.read_text() for path in [ROOT / "Makefile", *places]).split())
-    quoted = [text for row in rows_below("Messages", TROUBLESHOOTING) for text in re.findall(r"“([^”]+)”", row[0])]
+    rows = rows_below("Messages", ROOT / "docs/troubleshooting.md")
+    quoted = [text for row in rows for text in re.findall(r"“([^”]+)”", row[0])]
     assert len(quoted) >= 10
     assert not [text for text in quoted if text not in said]

@@ -1,17 +1,14 @@
 """Environments differ in their own group variables, and in whether the log host is found or made beside them."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.counter.platform.plugins.callback.progress import default_cache
 from contracts.manifests import value_of
 from contracts.project import INVENTORIES, ROLES, common_variables, load, options_of, project_files, task_files
 from lib.paths import ROOT, cache
-
-ON_EC2 = "logs.aws_ec2.yml"
 
 
 def test_plays_that_use_common_variables_have_them() -> None:
@@ -29,37 +26,30 @@ def test_no_file_is_a_link() -> None:
     assert [str(path) for path in project_files() if path.is_symlink()] == []
 
 
-def test_the_cache_is_where_tests_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_where_tests_and_the_callback_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     for name in ("XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"):
         monkeypatch.delenv(name, raising=False)
     found = [str(cache())]
+    callbacks = [str(default_cache())]
     assert value_of("local", "kind_cluster", "platform_cache_dir") == found[-1]
     for name in ("XDG_CACHE_HOME", "COUNTER_PLATFORM_CACHE"):
         monkeypatch.setenv(name, f"/elsewhere/{name}")
         found.append(str(cache()))
         assert value_of("local", "kind_cluster", "platform_cache_dir") == found[-1]
     assert len(set(found)) == 3
+    # It has the last variable as an option of its own.
+    assert [*callbacks, str(default_cache())] == found[:2]
 
 
 def test_environments_differ_in_group_variables_only() -> None:
     def rest(inventory: Path) -> dict[str, str]:
         files = [path for path in inventory.rglob("*") if path.is_file() and "group_vars" not in path.parts]
-        return {str(path.relative_to(inventory)): path.read_text() for path in files if path.name != ON_EC2}
+        return {str(path.relative_to(inventory)): path.read_text() for path in files if path.name != "logs.aws_ec2.yml"}
 
     first, *others = [rest(path) for path in INVENTORIES]
     assert set(first) == {"hosts.yml"}
     assert all(other == first for other in others)
-
-
-def test_hosts_on_ec2_are_found_where_they_are_made() -> None:
-    """An inventory's plugin cannot read the group variables, so what is in both has to be the same."""
-    (inventory,) = [path for path in INVENTORIES if (path / ON_EC2).exists()]
-    variables = load(inventory / "group_vars/all" / f"{inventory.name}.yml")
-    plugin = load(inventory / ON_EC2)
-    assert variables["log_instance_kind"] == "aws"
-    assert plugin["regions"] == [variables["log_instance_region"]]
-    assert plugin["filters"]["tag:Environment"] == inventory.name == "production"
 
 
 def test_own_variables_are_known_ones() -> None:

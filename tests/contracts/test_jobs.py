@@ -1,7 +1,5 @@
 """The jobs of `make test` and `make soak`: every test is in one, and a failure is named where it is seen."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess
@@ -9,17 +7,17 @@ from pathlib import Path
 
 import pytest
 from contracts.project import project_files
+from lib import command
 from lib.machine import MachineError, engine_answers
 from lib.paths import ROOT
 from tools.throwaway import check_names, jobs_of
 
 # As test.mk is written, with jobs of its own.
 GRAPH = """
+BUDGETS := sound=0 broken=9 needing=9 beside=9 command=9 empty=9
 ALL := sound broken needing beside command empty
 NEEDS.needing := broken
 AFTER.beside := command
-$(foreach name,$(ALL),$(eval BUDGET.$(name) := 9))
-BUDGET.sound := 0
 PARALLEL := 2
 include tests/jobs/common.mk
 sound broken empty:
@@ -46,8 +44,8 @@ def run(folder: Path, *jobs: str) -> subprocess.CompletedProcess[str]:
     (folder / "test.mk").write_text(GRAPH.format(folder=folder))
     for name, program in PROGRAMS.items():
         (folder / f"test_{name}.py").write_text(program)
-    command = ["make", f"--file={folder}/test.mk", f"REPORTS={folder}", f"JOBS={' '.join(jobs)}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    given = [f"--file={folder}/test.mk", f"REPORTS={folder}", f"JOBS={' '.join(jobs)}"]
+    return command.run("make", *given, check=False)
 
 
 def test_each_failure_is_named_in_the_last_lines_and_stops_nothing_else(tmp_path: Path) -> None:
@@ -79,8 +77,7 @@ def test_job_that_passes_passes_the_run(tmp_path: Path) -> None:
 
 def commands(suite: str) -> str:
     """Return what all jobs of a suite would run."""
-    listing = ["make", "--dry-run", f"--file=tests/jobs/{suite}.mk", *jobs_of(suite)]
-    return subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return command.run("make", "--dry-run", f"--file=tests/jobs/{suite}.mk", *jobs_of(suite)).stdout
 
 
 def test_every_file_of_tests_is_in_a_job() -> None:
@@ -92,12 +89,6 @@ def test_every_file_of_tests_is_in_a_job() -> None:
     assert not left_out, f"in no job of tests/jobs: {left_out}"
     alone = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "molecule").glob("*/molecule.yml")}
     assert alone == scenarios, "each scenario is a job of `make soak`"
-
-
-def test_every_job_has_a_budget() -> None:
-    for suite in ("test", "soak"):
-        text = (ROOT / f"tests/jobs/{suite}.mk").read_text()
-        assert set(jobs_of(suite)) == set(re.findall(r"^BUDGET\.(\w+) := ", text, re.M)), suite
 
 
 def test_unknown_job_is_refused_with_those_that_there_are() -> None:

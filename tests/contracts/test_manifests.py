@@ -1,7 +1,5 @@
 """What the templates render to is sound, in every environment, and each seed fault is found when it is put back."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -9,19 +7,7 @@ from unittest.mock import ANY
 import pytest
 import yaml
 from contracts import manifests
-from contracts.manifests import (
-    ADDONS,
-    CHECKS,
-    EVERY_ROLE,
-    LOGGING,
-    Check,
-    Object,
-    manifests_of,
-    render,
-    render_role,
-    value_of,
-    with_fault,
-)
+from contracts.manifests import ADDONS, CHECKS, EVERY_ROLE, LOGGING, Check, Object, render_role, value_of
 from contracts.project import INVENTORIES, ROLES, load, tasks_in
 from lib.interface import PUBLIC_PATHS
 from lib.paths import ROOT
@@ -48,7 +34,7 @@ def test_manifests_of_a_role(role: Path, check: Check) -> None:
 
 
 def test_every_role_with_manifests_is_checked() -> None:
-    assert set(EVERY_ROLE) == {role for role in ROLES if manifests_of(role)}
+    assert set(EVERY_ROLE) == {role for role in ROLES if manifests.manifests_of(role)}
 
 
 def test_namespaces_admit_restricted_pods_only() -> None:
@@ -202,16 +188,17 @@ FAULTS: dict[Check, dict[str, tuple[Any, ...]]] = {
     [pytest.param(check, fault, id=name) for check, faults in FAULTS.items() for name, fault in faults.items()],
 )
 def test_fault_is_found(check: Check, fault: tuple[Any, ...]) -> None:
-    faulty = with_fault(*fault, role=CHECKS[check][0])
+    faulty = manifests.with_fault(*fault, role=CHECKS[check][0])
     with pytest.raises(AssertionError):
         check(faulty)
 
 
 def test_way_out_without_an_aim_or_an_aim_without_a_way_is_found() -> None:
-    policy = manifests.one(manifests.render_role("local", manifests.MONITORING), "NetworkPolicy", "alertmanager-out")
+    policy = manifests.one(render_role("local", manifests.MONITORING), "NetworkPolicy", "alertmanager-out")
     # The environment may send alerts somewhere, as that of `make test` does.
     faulty: list[Any] = [] if "egress" in policy["spec"] else [[{}]]
-    objects = with_fault("NetworkPolicy/alertmanager-out", "/spec/egress", ANY, *faulty, role=manifests.MONITORING)
+    place = ("NetworkPolicy/alertmanager-out", "/spec/egress")
+    objects = manifests.with_fault(*place, ANY, *faulty, role=manifests.MONITORING)
     with pytest.raises(AssertionError):
         manifests.check_way_out_of_alertmanager(objects)
 
@@ -219,8 +206,8 @@ def test_way_out_without_an_aim_or_an_aim_without_a_way_is_found() -> None:
 def test_manifest_is_one_object_and_named_after_its_kind() -> None:
     short = {"horizontalpodautoscaler": "hpa", "poddisruptionbudget": "pdb"}
     wrong = []
-    for template in [path for role in EVERY_ROLE for path in manifests_of(role)]:
-        kinds = [entry["kind"].lower() for entry in render("local", template)]
+    for template in [path for role in EVERY_ROLE for path in manifests.manifests_of(role)]:
+        kinds = [entry["kind"].lower() for entry in manifests.render("local", template)]
         name = template.name.removesuffix(".yml.j2").partition("-")[0]
         if [short.get(kind, kind) for kind in kinds] != [name]:
             wrong.append((template, kinds))

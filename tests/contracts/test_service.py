@@ -1,7 +1,5 @@
 """The service's program, its image and its manifests agree, and the seed faults of the image stay out."""
 
-from __future__ import annotations
-
 import ast
 import re
 

@@ -1,10 +1,7 @@
 """docs/testing.md says of each claim which run proves it, and no test is in neither run."""
 
-from __future__ import annotations
-
 import ast
 import re
-from pathlib import Path
 
 from contracts.project import project_files
 from lib.paths import ROOT
@@ -70,19 +67,12 @@ def test_every_test_proves_a_claim_in_the_run_that_has_it() -> None:
     assert [(file, name) for file, name in sorted(marked) if not soaked & {file, f"{file}::{name}"}] == []
 
 
-PROGRAM = """
-@pytest.mark.soak
-def test_long(): ...
-def test_short(): ...
-@pytest.mark.parametrize("x", [1, pytest.param(2, marks=pytest.mark.soak)])
-def test_both(x): ...
-"""
-
-
-def test_marker_says_which_run_has_a_test(tmp_path: Path) -> None:
-    file = tmp_path / "test_some.py"
-    file.write_text(PROGRAM)
-    runs = {"test_long": (False, True), "test_short": (True, False), "test_both": (True, True)}
-    assert functions_of(str(file)) == runs
-    file.write_text(f"pytestmark = pytest.mark.soak\n{PROGRAM}")
-    assert functions_of(str(file)) == dict.fromkeys(runs, (False, True))
+def test_marker_says_which_run_has_a_test() -> None:
+    # By a decorator, by a row of parameters, of the whole file, and by the job of a scenario.
+    expected = {
+        "tests/site/test_6_sudo.py": {(True, False), (False, True)},
+        "app/tests/test_scale.py": {(True, True)},
+        "tests/site/test_8_bundle.py": {(False, True)},
+        "molecule/default/tests/test_site.py": {(False, True)},
+    }
+    assert {file: set(functions_of(file).values()) for file in expected} == expected

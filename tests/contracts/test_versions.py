@@ -1,16 +1,13 @@
 """The tool behind `make bump` and `make outdated`, on a copy of what it reads, with the package mirrors themselves."""
 
-from __future__ import annotations
-
-import os
-import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 import yaml
+from lib.command import execute
+from lib.network import serving
 from lib.paths import ROOT
 from tools import versions
 from tools.versions import VersionError, bump, main, replaced, table, write
@@ -48,10 +45,9 @@ def test_what_has_no_version_of_its_own_is_refused_with_a_list(project: Path) ->
             assert f" {name}," in str(error.value)
     # As the Makefile runs it.
     command = [sys.executable, "-m", "tools.versions", "bump", "nonsense", "1"]
-    environment = {**os.environ, "PYTHONPATH": "../collections"}
-    done = subprocess.run(command, cwd=ROOT / "tests", env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: 'nonsense' has no version of its own")
+    said = execute(*command, cwd=ROOT / "tests", environment={"PYTHONPATH": "../collections"})
+    assert said.status == 1
+    assert said.output.startswith("error: 'nonsense' has no version of its own")
 
 
 @pytest.mark.parametrize(
@@ -160,13 +156,10 @@ class AnotherIndex(BaseHTTPRequestHandler):
 @pytest.mark.soak
 def test_address_of_another_index_never_gets_into_a_lock(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with HTTPServer(("127.0.0.1", 0), AnotherIndex) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        another_index = f"127.0.0.1:{server.server_port}"
+    with serving(AnotherIndex) as another_index:
         monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{another_index}/simple")
         with pytest.raises(VersionError, match=f"addresses at {another_index} into app/uv.lock"):
             bump(project, "falcon", "4.4.0")
-        server.shutdown()
 
 
 def test_coredns_is_the_one_that_kubeadm_asks_for() -> None:

@@ -1,7 +1,5 @@
 """One AWS API and one initialised copy of the module for all tests, and the module's life on that API."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from collections.abc import Iterator

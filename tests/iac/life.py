@@ -3,8 +3,6 @@
 Each takes most of a minute, and hardly computes.
 """
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -72,7 +70,7 @@ class Life:
 
     def applied(self) -> Terraform:
         """Return Terraform once the role has applied the module."""
-        assert self.made().status == 0, self.made().output
+        self.made().ok()
         return self._terraform
 
     def outputs(self) -> Json:

@@ -1,33 +1,17 @@
 """The module without an AWS API: its form, its own tests, and faults that validation or these tests find."""
 
-from __future__ import annotations
-
-import os
 import re
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import hcl2
 import pytest
 from lib import terraform
+from lib.command import execute
 from lib.paths import ROOT
-from lib.terraform import (
-    INPUTS,
-    MODULE,
-    REGISTRIES,
-    Terraform,
-    TerraformError,
-    copy_of,
-    mounts,
-    program,
-    provider_mirror,
-    require_provider,
-    require_terraform,
-)
+from lib.terraform import INPUTS, MODULE, Terraform, TerraformError, copy_of
 from tools import terraform_docs
-
-CHECKOV = Path(__file__).parent / "checkov"
 
 
 def test_readme_has_the_inputs_and_outputs_of_the_module() -> None:
@@ -48,11 +32,6 @@ def test_lock_is_of_the_version_that_is_asked_for() -> None:
     lock = (MODULE / ".terraform.lock.hcl").read_text()
     assert re.findall(r'version\s+= "(.+)"', lock) == [wanted]
     assert re.search(r'"h1:\S+="', lock), "the lock has no hash to check the provider by"
-
-
-def test_no_key_of_aws_is_written_down() -> None:
-    text = "".join(path.read_text() for path in MODULE.glob("*.tf"))
-    assert re.findall(r"\b(?:access_key|secret_key|token)\b", text) == []
 
 
 def test_form_is_the_usual_one(ready: Terraform) -> None:
@@ -103,17 +82,11 @@ def test_planted_faults_are_found(module: Terraform, file: str, sound: str, faul
 def test_checkov_finds_nothing_and_each_skip_has_its_reason() -> None:
     skips = [line for path in MODULE.glob("*.tf") for line in path.read_text().splitlines() if "checkov:skip" in line]
     assert all(re.search(r"#checkov:skip=CKV2?_AWS_\d+: \S+ \S+", line) for line in skips), skips
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "uv", "run", "--quiet", "--frozen", "--project", CHECKOV,
-            "checkov", "--directory", MODULE, "--framework", "terraform", "--compact", "--quiet", "--skip-download",
-        ],
-        env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv/checkov")},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Failed checks: 0, Skipped checks: {len(skips)}" in done.stdout
-    (passed,) = re.findall(r"Passed checks: (\d+)", done.stdout)
+    uv = [str(Path(sys.executable).with_name("uv")), "run", "--quiet", "--frozen", "--project=tests/iac/checkov"]
+    checkov = ["checkov", f"--directory={MODULE}", "--framework=terraform", "--compact", "--quiet", "--skip-download"]
+    done = execute(*uv, *checkov, environment={"UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv/checkov")})
+    done.ok(f"Failed checks: 0, Skipped checks: {len(skips)}")
+    (passed,) = re.findall(r"Passed checks: (\d+)", done.output)
     assert int(passed) >= 60
 
 
@@ -123,32 +96,31 @@ def test_mirror_is_found_by_its_layout_and_named_where_it_lacks_the_version(
     monkeypatch.setenv("HOME", str(tmp_path))
     mirror = tmp_path / ".terraform.d/plugins"
     (mirror / "registry.terraform.io/hashicorp/random/3.0.0/linux_amd64").mkdir(parents=True)
-    assert provider_mirror() != mirror, "a mirror without the provider"
+    assert terraform.provider_mirror() != mirror, "a mirror without the provider"
     (mirror / "registry.terraform.io/hashicorp/aws/5.99.0/linux_amd64").mkdir(parents=True)
-    assert provider_mirror() == mirror
-    require_terraform()
+    assert terraform.provider_mirror() == mirror
+    terraform.require_terraform()
     with pytest.raises(TerraformError, match=f"could not be taken from the mirror {mirror}"):
         Terraform(copy_of(MODULE, tmp_path / "solution"), {}).init("-backend=false")
 
 
-CANNOT_RUN = {"": pytest.skip.Exception, "true": pytest.fail.Exception}
-
-
-def test_no_terraform_is_a_skip_with_a_remedy_and_a_failure_on_ci(
+def test_what_is_not_there_is_a_skip_with_a_remedy_and_a_failure_on_ci(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def cannot_run(said: str, *required: Callable[[], None]) -> None:
+        for ci, outcome in (("", pytest.skip.Exception), ("true", pytest.fail.Exception)):
+            monkeypatch.setenv("CI", ci)
+            for require in required:
+                # A skip that nobody expects would skip this test.
+                with pytest.raises((pytest.skip.Exception, pytest.fail.Exception), match=said) as ended:
+                    require()
+                assert ended.type is outcome
+
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert program() is None
-    for ci, outcome in CANNOT_RUN.items():
-        monkeypatch.setenv("CI", ci)
-        for require in (require_terraform, require_provider):
-            with pytest.raises(outcome, match=r"neither terraform nor tofu is in PATH: install one"):
-                require()
-
-
-def test_no_provider_is_a_skip_with_a_remedy_and_a_failure_on_ci(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    assert terraform.program() is None
+    cannot_run(
+        "neither terraform nor tofu is in PATH: install one", terraform.require_terraform, terraform.require_provider
+    )
     monkeypatch.setattr(terraform, "provider_mirror", lambda: None)
     for name in ("terraform", "tofu"):
         binary = tmp_path / name / name
@@ -156,20 +128,9 @@ def test_no_provider_is_a_skip_with_a_remedy_and_a_failure_on_ci(
         binary.touch(mode=0o755)
         monkeypatch.setenv("PATH", str(binary.parent))
         # Nothing listens there.
-        monkeypatch.setitem(REGISTRIES, name, "127.0.0.1:1")
-        require_terraform()
-        assert mounts() == [binary]
-        for ci, outcome in CANNOT_RUN.items():
-            monkeypatch.setenv("CI", ci)
-            with pytest.raises(
-                outcome, match=r"https://127\.0\.0\.1:1 does not answer; let this machine reach it, or put"
-            ):
-                require_provider()
-
-
-def test_what_another_machine_has_to_mount_is_printed() -> None:
-    require_provider()
-    command = [sys.executable, "-m", "lib.terraform"]
-    done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [str(path) for path in mounts()]
-    assert mounts()[0].is_file()
+        monkeypatch.setitem(terraform.REGISTRIES, name, "127.0.0.1:1")
+        terraform.require_terraform()
+        assert terraform.mounts() == [binary]
+        cannot_run(
+            r"https://127\.0\.0\.1:1 does not answer; let this machine reach it, or put", terraform.require_provider
+        )

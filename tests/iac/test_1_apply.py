@@ -1,7 +1,5 @@
 """The module applied by the role on an AWS API, which also keeps its state, and the inventory that finds the host."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator
@@ -37,14 +35,12 @@ def applied(life: Life) -> Iterator[Terraform]:
 
 
 def test_role_makes_it_and_the_plays_that_follow_get_it(life: Life) -> None:
-    run = life.made()
-    assert (run.status, run.recap("changed")) == (0, 1), run.output
+    run = life.made().ok(changed=1)
     (running,) = life.running()
     device = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol"
     address = running["PublicIpAddress"]
-    assert f"host logs is ec2-user@{address} by ssh with {device}" in run.message()
     named = f"names logs.example.com {address}; environment {life.inventory.name}; SSH from {SSH}"
-    assert named in run.message()
+    run.ok(f"host logs is ec2-user@{address} by ssh with {device}", named)
     assert {"Key": "Team", "Value": "observability"} in running["Tags"]
 
 
@@ -131,8 +127,7 @@ def test_host_is_what_was_asked_for(life: Life, api: Aws) -> None:
 
 @pytest.mark.usefixtures("applied")
 def test_inventory_of_production_finds_the_host(life: Life, api: Aws) -> None:
-    run = execute("ansible-inventory", "-i", str(life.inventory), "--list", environment=api.environment)
-    assert run.status == 0, run.output
+    run = execute("ansible-inventory", "-i", str(life.inventory), "--list", environment=api.environment).ok()
     found = json.loads(run.output[run.output.index("{") :])
     assert found["log_hosts"]["hosts"] == ["logs"]
     # What AWS says is never taken for a template; the listing marks such texts.
@@ -152,15 +147,11 @@ def test_inventory_of_production_finds_the_host(life: Life, api: Aws) -> None:
 def test_second_run_of_the_role_changes_nothing_and_check_mode_never_does(life: Life) -> None:
     (running,) = life.running()
     for mode in (["--check"], []):
-        again = life.playbook(*mode)
-        assert (again.status, again.recap("changed")) == (0, 0), again.output
-        assert f"host logs is ec2-user@{running['PublicIpAddress']}" in again.message()
+        life.playbook(*mode).ok(f"host logs is ec2-user@{running['PublicIpAddress']}", changed=0)
     wider = json.dumps({"log_host_client_cidrs": ["198.51.100.0/24"]})
-    promised = life.playbook("--check", "--diff", "-e", wider)
-    assert (promised.status, promised.recap("changed")) == (0, 1), promised.output
-    assert 'aws_vpc_security_group_ingress_rule.https["198.51.100.0/24"]' in promised.message()
-    removed = life.absent("--check")
-    assert (removed.status, removed.recap("changed")) == (0, 1), removed.output
+    rule = 'aws_vpc_security_group_ingress_rule.https["198.51.100.0/24"]'
+    life.playbook("--check", "--diff", "-e", wider).ok(rule, changed=1)
+    life.absent("--check").ok(changed=1)
     assert life.running() == [running]
     assert "No changes." in life.applied()("plan", "-detailed-exitcode")
 
@@ -171,10 +162,7 @@ def test_playbook_that_makes_the_log_host_removes_it_once(life: Life) -> None:
     life.outputs()
     # The inventory has found the host: the plays on it have nothing to do, and do not fail.
     for changed in (1, 0):
-        run = life.absent()
-        assert (run.status, run.recap("changed")) == (0, changed), run.output
+        life.absent().ok(changed=changed)
         assert life.running() == []
     needs_it = life.playbook(path="molecule/log_instance/host.yml")
-    assert needs_it.status != 0
-    assert "No host of the group log_hosts is in the inventory." in needs_it.message()
-    assert needs_it.recap("changed") == 0
+    needs_it.failed("No host of the group log_hosts is in the inventory.", changed=0)

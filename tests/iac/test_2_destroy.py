@@ -1,7 +1,5 @@
 """What the destroyed module leaves on the AWS API."""
 
-from __future__ import annotations
-
 from iac.life import Life
 
 

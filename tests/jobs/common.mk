@@ -46,7 +46,7 @@ prove: ## Run the jobs, each when those that it needs have passed, and print the
 	@mkdir -p $(REPORTS)
 	status=0
 	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) --keep-going --jobs=$(PARALLEL) JOBS='$(JOBS)' jobs || status=$$?
-	SECONDS_TAKEN=$$SECONDS $(python) -m tools.summary $(SUITE) $(foreach name,$(RUN),$(name)=$(BUDGET.$(name))) || status=$$?
+	SECONDS_TAKEN=$$SECONDS $(python) -m tools.summary $(SUITE) $(filter $(RUN:%=%=%),$(BUDGETS)) || status=$$?
 	exit $$status
 
 names:

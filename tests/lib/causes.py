@@ -22,17 +22,7 @@ from lib.lines import LABELS, Lines, unique
 from lib.load import Load
 from lib.network import answers, free_port
 from lib.prometheus import MONITORING
-from lib.service import (
-    APP,
-    OUTSIDE,
-    REPLICAS_MAX,
-    REPLICAS_MIN,
-    busy_loop,
-    name,
-    python_pod,
-    service_pods,
-    set_replicas,
-)
+from lib.service import APP, OUTSIDE, REPLICAS_MAX, REPLICAS_MIN, busy_loop, python_pod, service_pods, set_replicas
 from lib.wait import wait_for
 
 VOLUMES = Path("/var/lib/counter-platform", environment.NAME, "volumes")
@@ -89,7 +79,7 @@ def pod_is_busy(cluster: Cluster) -> Iterator[None]:
     set_replicas(cluster, REPLICAS_MIN, REPLICAS_MIN)
     bounds = {"spec": {"maxReplicas": REPLICAS_MIN + 1}}
     cluster.kubectl("patch", "hpa", "counter", APP, f"--patch={json.dumps(bounds)}")
-    busy = name(service_pods(cluster)[0])
+    busy = service_pods(cluster)[0]["metadata"]["name"]
     try:
         with busy_loop(cluster, busy, 900):
             yield

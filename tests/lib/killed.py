@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from lib.command import run
 from lib.paths import ROOT
@@ -20,11 +19,11 @@ def descendants(pid: int) -> list[int]:
     return [*children, *(grandchild for child in children for grandchild in descendants(child))]
 
 
-def killed(*command: str, when: str, condition: Callable[[], bool], after: float = 2, cwd: Path = ROOT) -> None:
+def killed(*command: str, when: str, condition: Callable[[], bool], after: float = 2) -> None:
     """Start a command and kill all of it ``after`` so many seconds from the moment when ``condition`` is true."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            command, cwd=cwd, start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+            command, cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
         )
         try:
             # With an empty cache everything is built before there is a node.

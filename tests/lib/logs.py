@@ -128,6 +128,12 @@ class Logs:
         headers = {"Content-Type": "application/json"}
         return self.request("POST", "/loki/api/v1/push", "collector", body=body, headers=headers)[0]
 
+    def pushed(self, *lines: str, age: float = 0) -> Labels:
+        """Push lines with labels that no other test uses and return these; fail where they are not taken."""
+        labels = label()
+        assert self.push(list(lines), labels, age=age) == 204
+        return labels
+
     def push_otlp(self, lines: list[str], resource: Labels, *, fields: Labels | None = None) -> int:
         """Push lines by OTLP, with attributes of their resource and of each line; return the status."""
         records = [otlp_record(time.time_ns() + number, line, fields or {}) for number, line in enumerate(lines)]

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.command import Run, execute
+from lib.command import Run, execute, run
 from lib.docker import docker_client
 from lib.paths import CACHE, ROOT
 from lib.wait import wait_for
@@ -71,9 +71,7 @@ def uplink_mtu() -> int:
 def commit() -> str:
     """Return the commit of the project, also of a copy that :func:`copy_project` has made."""
     if shutil.which("git"):
-        asked = subprocess.run(
-            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        )
+        asked = run("git", "rev-parse", "HEAD", check=False)
         if asked.returncode == 0:
             return asked.stdout.strip()
     return (ROOT / ".git/HEAD").read_text().strip()
@@ -210,10 +208,8 @@ def make_image(suite: str) -> None:
         return
     # In an environment of its own: whoever runs this may be at work on another.
     values = json.dumps({"machine_suites": [suite], "platform_environment": "machines"})
-    done = subprocess.run(
-        ["ansible-playbook", play, "-e", values], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+    done = execute("ansible-playbook", play, "-e", values, timeout=3600)
+    if done.status != 0:
+        print(done.output, file=sys.stderr)
         raise MachineError("the image of the test machine could not be made; see above")
     engine("tag", image, made)

@@ -2,13 +2,26 @@
 
 import json
 import socket
+import threading
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 def free_port(address: str = "127.0.0.1") -> int:
     """Return a port of an address of this machine that nobody uses at the moment."""
     with socket.create_server((address, 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+@contextmanager
+def serving(handler: Callable[..., BaseHTTPRequestHandler], host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Answer HTTP requests by a handler as long as the block runs, at an address of this machine: ``HOST:PORT``."""
+    with ThreadingHTTPServer((host, port), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"{host}:{server.server_port}"
+        server.shutdown()
 
 
 def fetch(url: str, timeout: float = 10) -> tuple[int, bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.certificates import self_signed
-from lib.command import execute, run
+from lib.command import run
 from lib.network import free_port
 from lib.wait import wait_for
 
@@ -43,12 +43,6 @@ class Login:
             "image_lock": lock,
         }
         return [word for name, value in values.items() for word in ("-e", f"{name}={value}")]
-
-
-def install() -> None:
-    """Install what a registry is made of, on a machine that tests may change."""
-    names = "names=docker-registry,apache2-utils,skopeo"
-    execute("ansible", "localhost", "--become", "-m", "counter.platform.apt_packages", "-a", names).ok()
 
 
 @contextmanager

@@ -55,11 +55,6 @@ def python_pod(name: str, namespace: str, labels: dict[str, str], image: str, pr
     }
 
 
-def as_somebody(cluster: Cluster, who: str, program: str) -> str:
-    """Run a Python program in the pod of somebody in ``OTHERS`` and return what it prints."""
-    return cluster.kubectl("exec", who, f"--namespace={OTHERS[who][0]}", "--", "python3", "-c", program)
-
-
 def service_pods(cluster: Cluster) -> list[Json]:
     """Return the service's pods that are ready and stay, the oldest first."""
     pods = cluster.get(

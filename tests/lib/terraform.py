@@ -1,7 +1,4 @@
-"""Terraform or OpenTofu, its provider, and iac/solution as they run it.
-
-``python -m lib.terraform``, in ``tests``, prints the paths that a machine has to have for its tests to run there.
-"""
+"""Terraform or OpenTofu, its provider, and iac/solution as they run it."""
 
 import json
 import os
@@ -141,8 +138,3 @@ def copy_of(module: Path, folder: Path) -> Path:
         return left_out(inside, names) if Path(inside) == module else set()
 
     return Path(shutil.copytree(module, folder, symlinks=True, ignore=ignore))
-
-
-if __name__ == "__main__":
-    for mount in mounts():
-        print(mount)

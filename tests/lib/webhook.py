@@ -1,13 +1,13 @@
 """The receiver of alerts that monitoring_webhook_url names: this machine, at the gateway of the cluster's network."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from lib.cluster import Cluster
 from lib.docker import docker
+from lib.network import serving
 
 PORT = 9911
 
@@ -41,7 +41,5 @@ def webhook(cluster: Cluster) -> Iterator[Webhook]:
 
     (network,) = json.loads(docker("network", "inspect", cluster.name))
     gateway = next(entry["Gateway"] for entry in network["IPAM"]["Config"] if ":" not in entry["Gateway"])
-    with ThreadingHTTPServer((gateway, PORT), Receiver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Receiver, gateway, PORT):
         yield received
-        server.shutdown()

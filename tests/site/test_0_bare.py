@@ -9,12 +9,11 @@ import pytest
 from lib.command import execute
 from lib.paths import ROOT
 
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 
 def test_machine_is_bare() -> None:
     programs = ("docker", "kind", "kubectl", "go", "git", "mmdebstrap", "redis-server", "pip")
-    assert not [name for name in programs if shutil.which(name, path=SYSTEM_PATH)]
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    assert not [name for name in programs if shutil.which(name, path=path)]
 
 
 def test_check_mode_before_the_first_run() -> None:

@@ -1,10 +1,7 @@
 """What becomes of an environment when runs are killed, things fail and time passes; `local` stands at the end."""
 
 import json
-import shutil
 import socket
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +10,8 @@ from lib.cluster import Cluster
 from lib.command import execute, run
 from lib.docker import docker, running
 from lib.killed import killed
-from lib.machine import copy_project
 from lib.network import answers, count
-from lib.paths import CACHE, ROOT
+from lib.paths import ROOT
 from lib.wait import wait_for
 
 pytestmark = pytest.mark.soak
@@ -23,47 +19,6 @@ URL = "http://127.0.0.1:8080/"
 RECORD = Path("/var/lib/counter-platform/local/record/record.json")
 # A change of the host port takes other nodes.
 OTHER_PORT = 8095
-OTHER_URL = f"http://127.0.0.1:{OTHER_PORT}/"
-
-
-def test_killed_while_it_compiles_and_started_again() -> None:
-    programs = CACHE / "artifacts" / "node-programs"
-    before = {path.name for path in programs.iterdir()} if programs.exists() else set()
-    # A tag that nobody used yet compiles anew, below another key; what is there already is not touched.
-    tags = json.dumps({"offline_images_go_tags": ["grpcnotrace", f"killed{time.time_ns()}"]})
-    killed(
-        "ansible-playbook", "playbooks/images.yml", "-e", tags, when="the compiler to start",
-        # Not one that another run which was killed has left.
-        condition=lambda: any(path.name not in before for path in programs.glob(".building-*")),
-    )  # fmt: skip
-    left = {path.name for path in programs.iterdir()} - before
-    assert all(name.startswith(".") for name in left), f"half a result looks like a whole one: {left}"
-
-
-@pytest.fixture
-def other_node(tmp_path: Path) -> Iterator[Path]:
-    """A copy of the project whose node image nobody has built; what it builds is gone afterwards."""
-    copy = tmp_path / "counter-platform"
-    copy_project(copy)
-    with (copy / "roles/offline_images/files/node/Dockerfile").open("a") as stream:
-        stream.write(f"# {time.time_ns()}\n")
-    images = CACHE / "artifacts" / "counter-platform_node"
-    before = set(images.glob("*"))
-    yield copy
-    for path in set(images.glob("*")) - before:
-        shutil.rmtree(path)
-
-
-def test_killed_while_it_builds_an_image_and_started_again(other_node: Path) -> None:
-    images = CACHE / "artifacts" / "counter-platform_node"
-    before = set(images.glob("[!.]*"))
-    build = ["ansible-playbook", "playbooks/images.yml"]
-    killed(*build, when="the image's build to start", condition=lambda: any(images.glob(".building-*")), cwd=other_node)
-    assert set(images.glob("[!.]*")) == before, "half an image looks like a whole one"
-    execute(*build, cwd=other_node).ok()
-    (built,) = set(images.glob("[!.]*")) - before
-    assert (built / "image.tar").exists()
-    assert not list(images.glob(".building-*"))
 
 
 def on_other_port(target: str) -> tuple[str, ...]:
@@ -185,7 +140,7 @@ def test_upgrade_killed_at_three_points_loses_no_count() -> None:
     execute(*on_other_port("up")).ok()
     assert Cluster("local").node == f"{new}-control-plane"
     assert not docker("ps", "--all", "--quiet", f"--filter=name=^{old}$")
-    assert count(OTHER_URL) == before + 1
+    assert count(f"http://127.0.0.1:{OTHER_PORT}/") == before + 1
     execute(*on_other_port("up")).ok(changed=0)
     execute("make", "upgrade").ok()
     assert count(URL) == before + 2

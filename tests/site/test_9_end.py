@@ -15,7 +15,6 @@ from lib.network import count
 from lib.paths import ROOT
 
 URL = "http://127.0.0.1:8080/"
-NETWORK = "counter-local"
 OTHER_PORT = 8095
 
 
@@ -72,16 +71,12 @@ def test_killed_upgrade_goes_on_and_the_count_with_it() -> None:
     assert count(f"http://127.0.0.1:{OTHER_PORT}/") == before + 1
 
 
-@pytest.fixture
-def bystander() -> str:
-    """A network, a volume and a container of somebody else; the machine goes, and they with it."""
-    docker("network", "create", "counter-bystander")
-    docker("volume", "create", "counter-bystander")
-    docker("create", "--name=counter-bystander", docker("inspect", "--format={{.Image}}", "counter-local-logs"))
-    return "counter-bystander"
-
-
-def test_down_removes_what_up_made_and_nothing_else(bystander: str) -> None:
+def test_down_removes_what_up_made_and_nothing_else() -> None:
+    # Of somebody else; the machine goes, and they with it.
+    bystander = "counter-bystander"
+    docker("network", "create", bystander)
+    docker("volume", "create", bystander)
+    docker("create", f"--name={bystander}", docker("inspect", "--format={{.Image}}", "counter-local-logs"))
     home = Path.home() / ".kube" / "config"
     home.parent.mkdir(exist_ok=True)
     home.write_text("somebody's own")
@@ -90,7 +85,7 @@ def test_down_removes_what_up_made_and_nothing_else(bystander: str) -> None:
     assert volumes
     run = execute("make", "down").ok("stays for the next time")
     assert not [name for name in containers() if name.startswith("counter-local")]
-    assert NETWORK not in docker("network", "ls", "--format={{.Name}}").split()
+    assert "counter-local" not in docker("network", "ls", "--format={{.Name}}").split()
     assert not volumes & set(docker("volume", "ls", "--quiet").split())
     assert not (ROOT / ".state" / "local").exists()
     assert not Path("/var/lib/counter-platform/local").exists()

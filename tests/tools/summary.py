@@ -1,7 +1,5 @@
 """Print what a run of tests/jobs has come to: a table, the slowest tests, what failed, and pytest's closing line."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

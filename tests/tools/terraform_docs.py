@@ -3,8 +3,6 @@
 In ``tests``: ``python -m tools.terraform_docs``.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -5,8 +5,6 @@ has a copy of the project and one thing of this machine: the cache of downloads 
 here there is only what has to hold it: the controller's tools, a container engine and the machine's image.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json
@@ -17,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lib.command import run
 from lib.machine import PROJECT, Machine, MachineError, engine_answers, make_image
 from lib.machine import REPORTS as MACHINE_REPORTS
 from lib.paths import CACHE, ROOT
@@ -45,8 +44,7 @@ def preflight() -> None:
 
 def jobs_of(suite: str) -> list[str]:
     """Return the names of a suite's jobs."""
-    listing = ["make", "--no-print-directory", f"--file=tests/jobs/{suite}.mk", "names"]
-    return subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return run("make", "--no-print-directory", f"--file=tests/jobs/{suite}.mk", "names").stdout.split()
 
 
 def check_names(suite: str, names: list[str]) -> None:

@@ -5,8 +5,6 @@ the end, so a version that the mirrors lack leaves every file as it was. In ``te
 ``PYTHONPATH``: ``python -m tools.versions bump NAME VERSION`` and ``python -m tools.versions outdated``.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import re

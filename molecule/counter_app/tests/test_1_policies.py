@@ -3,7 +3,7 @@
 import pytest
 from lib.cluster import Cluster
 from lib.policies import POLICY_AGENT, observed, open_ports, process, reached, wanted, without, wrong
-from lib.service import APP, MONITORING, OTHERS, address, as_somebody, service_pods, wait_until_idle
+from lib.service import APP, MONITORING, OTHERS, address, service_pods, wait_until_idle
 from lib.wait import wait_for, wait_until_none
 
 TABLE = wanted("Network policies")
@@ -59,14 +59,6 @@ def policies(cluster: Cluster, others: None) -> Policies:
 
 def test_every_cell_of_the_table(policies: Policies) -> None:
     assert policies.faults() == []
-
-
-def test_prometheus_reads_the_metrics_of_both_containers(policies: Policies) -> None:
-    (service, port), (proxy, own) = policies.targets["service 8080"], policies.targets["proxy's metrics 8404"]
-    program = "import urllib.request; print(urllib.request.urlopen('http://{}:{}/metrics', timeout=5).read().decode())"
-    assert "counter_requests_total{" in as_somebody(policies.cluster, "prometheus", program.format(service, port))
-    of_the_proxy = as_somebody(policies.cluster, "prometheus", program.format(proxy, own))
-    assert 'haproxy_frontend_http_requests_total{proxy="clients"}' in of_the_proxy
 
 
 @pytest.mark.soak

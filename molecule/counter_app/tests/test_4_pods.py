@@ -2,71 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from lib.cluster import Cluster
 from lib.command import run
 from lib.counts import Counts
-from lib.environment import PORT, URL
+from lib.environment import PORT
 from lib.load import Load
-from lib.network import count
 from lib.prometheus import MONITORING
-from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, address, as_somebody, name, service_pods, set_replicas
-from lib.types import Json
+from lib.service import APP, REPLICAS_MAX, REPLICAS_MIN, name, service_pods, set_replicas
 from lib.wait import wait_for
 
 pytestmark = pytest.mark.usefixtures("warnings")
-
-
-ASK = """
-import time, urllib.error, urllib.request
-started = time.monotonic()
-try:
-    status = urllib.request.urlopen("http://{host}:9000/", timeout=20).status
-except urllib.error.HTTPError as error:
-    status = error.code
-print(status, time.monotonic() - started)
-"""
-SIGNAL = """
-import os, pathlib, signal
-for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
-    if entry.read_text().rpartition(") ")[2].split()[1] == "1" and int(entry.parent.name) != os.getpid():
-        os.kill(int(entry.parent.name), signal.{signal})
-"""
-
-
-def send_workers(cluster: Cluster, pod: Json, signal: str) -> None:
-    """Send the workers of a pod's service a signal, as in SIGSTOP."""
-    inside = ["exec", name(pod), APP, "--container=service", "--", "python3", "-c"]
-    cluster.kubectl(*inside, SIGNAL.format(signal=signal))
-
-
-@pytest.fixture
-def slow_pod(cluster: Cluster) -> Iterator[Json]:
-    """A pod whose worker stands still until the end of the test."""
-    pod = service_pods(cluster)[0]
-    send_workers(cluster, pod, "SIGSTOP")
-    yield pod
-    send_workers(cluster, pod, "SIGCONT")
-
-
-@pytest.mark.soak
-def test_slow_service_is_504_and_counts_once(cluster: Cluster, others: None, slow_pod: Json) -> None:
-    status, seconds = as_somebody(cluster, "client", ASK.format(host=address(slow_pod))).split()
-    assert status == "504"
-    assert 4.5 < float(seconds) < 7
-    # The other pod serves meanwhile, once readiness has taken this one out.
-    wait_for("the pod to be out", lambda: name(slow_pod) not in map(name, service_pods(cluster)), 30)
-    # kube-proxy follows up to a second later; a request until then may still go to the pod that stands still.
-    rules = ("iptables-save", "--table=nat")
-    wait_for("kube-proxy to know it", lambda: f"{address(slow_pod)}:9000" not in cluster.node_exec(*rules), 30)
-    before = count(URL)
-    assert count(URL) == before + 1
-    send_workers(cluster, slow_pod, "SIGCONT")
-    wait_for("the pod to be back", lambda: name(slow_pod) in map(name, service_pods(cluster)), 30)
-    # The request that was given up is counted now, once: it was sent once.
-    assert count(URL) == before + 3
 
 
 def restart(cluster: Cluster) -> None:

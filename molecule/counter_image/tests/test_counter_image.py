@@ -4,7 +4,6 @@ import json
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
@@ -29,24 +28,17 @@ def image() -> str:
     return loaded("counter")
 
 
-@pytest.fixture(scope="module")
-def address(image: str) -> Iterator[str]:
-    """The service from its image, with no rights at all and a root that cannot be written."""
+def test_counts_from_one_with_a_read_only_root_and_no_capability(image: str) -> None:
     docker(
         "run", "--detach", "--name=counter-molecule-image", "--read-only", "--cap-drop=ALL",
         "--security-opt=no-new-privileges", "--publish=127.0.0.1:8089:8080", image,
     )  # fmt: skip
-    url = "http://127.0.0.1:8089"
+    url = "http://127.0.0.1:8089/"
     try:
-        wait_for("the service", lambda: answers(f"{url}/readyz"), 60)
-        yield url
+        wait_for("the service", lambda: answers(f"{url}readyz"), 60)
+        assert [count(url) for _ in range(10)] == list(range(1, 11))
     finally:
         docker("rm", "--force", "counter-molecule-image")
-
-
-def test_counts_from_one_with_a_read_only_root_and_no_capability(address: str) -> None:
-    counts = [count(f"{address}/") for _ in range(10)]
-    assert counts == list(range(1, 11))
 
 
 def test_configuration_of_the_image(image: str) -> None:

@@ -1,18 +1,17 @@
 """The host: its files, and where programs and secrets go."""
 
 import hashlib
-import http.server
 import json
 import re
-import threading
 import zipfile
-from collections.abc import Iterator
 from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from lib.command import Run
 from lib.logs import LogHost
+from lib.network import serving
 
 SECRETS = LogHost.secrets
 USERS = ("collector", "reader", "prometheus")
@@ -83,18 +82,8 @@ def test_backup_or_restore_without_a_file_is_refused(machine: LogHost) -> None:
         machine.play(playbook).failed("as in -e log_host_backup=", changed=0, host=machine.name)
 
 
-@pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[str]:
-    """A server with what is in the test's folder: its URL."""
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 @pytest.mark.soak
-def test_lokis_program_is_installed_below_its_release(machine: LogHost, mirror: str, tmp_path: Path) -> None:
+def test_lokis_program_is_installed_below_its_release(machine: LogHost, tmp_path: Path) -> None:
     def install(archive: str, checksum: str) -> Run:
         source = {"log_host_loki_archive": archive, "log_host_loki_archive_checksum": checksum}
         return machine.role("-e", json.dumps({"log_host_store": "loki", **source}), parts=["host", "loki"])
@@ -108,6 +97,7 @@ def test_lokis_program_is_installed_below_its_release(machine: LogHost, mirror: 
     machine.run("rm", "--recursive", "--force", folder)
     install(str(archive), f"sha256:{'0' * 64}").failed("did not match")
     assert machine.run("find", "/opt", "-path", "*/loki-0.1.0*") == ""
-    install(f"{mirror}/{archive.name}", checksum).ok()
+    with serving(partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as mirror:
+        install(f"http://{mirror}/{archive.name}", checksum).ok()
     assert machine.run(f"{folder}/log-store", "-version").startswith("loki, version 0.1.0")
     machine.run("rm", "--recursive", folder, "/etc/log-store/loki.yml")

@@ -14,17 +14,14 @@ from typing import NamedTuple
 
 import pytest
 from lib.command import Run
-from lib.logs import LOST_SECONDS, Labels, LogHost, Writer, label, selector
+from lib.logs import LOST_SECONDS, Labels, LogHost, Writer, selector
 from lib.paths import ROOT
 from lib.wait import wait_for
 
 
-def back_up(machine: LogHost, archive: Path) -> Run:
-    return machine.play("playbooks/logs_backup.yml", "-e", f"log_host_backup={archive}")
-
-
-def restore(machine: LogHost, archive: Path) -> Run:
-    return machine.play("playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
+def play(machine: LogHost, what: str, archive: Path) -> Run:
+    """Run the playbook of a backup or a restore."""
+    return machine.play(f"playbooks/logs_{what}.yml", "-e", f"log_host_backup={archive}")
 
 
 class Saved(NamedTuple):
@@ -39,12 +36,12 @@ class Saved(NamedTuple):
 @pytest.fixture(scope="module")
 def saved(machine: LogHost, tmp_path_factory: pytest.TempPathFactory) -> Saved:
     """A backup of what the host has on its own disk."""
-    labels, lines = label(), [f"saved {number}" for number in range(200)]
-    assert machine.logs.push(lines, labels) == 204
+    lines = [f"saved {number}" for number in range(200)]
+    labels = machine.logs.pushed(*lines)
     archive = tmp_path_factory.mktemp("backup") / "logs.tar.gz"
     with Writer(machine) as writer:
         writer.wait(51)
-        back_up(machine, archive).ok()
+        play(machine, "backup", archive).ok()
     return Saved(archive, labels, lines, writer.lost())
 
 
@@ -86,8 +83,7 @@ def test_backup_loses_no_line_and_is_its_owners_alone(machine: LogHost, saved: S
 
 
 def test_backup_is_restored_on_an_empty_disk(machine: LogHost, saved: Saved, disk: str, tmp_path: Path) -> None:
-    replaced = label()
-    assert machine.logs.push(["of the other disk"], replaced) == 204
+    replaced = machine.logs.pushed("of the other disk")
     machine.logs.wait_lines(selector(replaced), ["of the other disk"])
     assert machine.logs.lines(selector(saved.labels)) == []
     before = generations(machine)
@@ -95,13 +91,13 @@ def test_backup_is_restored_on_an_empty_disk(machine: LogHost, saved: Saved, dis
     broken.write_bytes(saved.archive.read_bytes()[:-20])
     foreign = tmp_path / "foreign.tar.gz"
     subprocess.run(["tar", "--create", "--gzip", f"--file={foreign}", "README.md"], cwd=ROOT, check=True)
-    restore(machine, broken).failed("the log store goes on with what it has")
-    restore(machine, foreign).failed("that a backup of victorialogs")
+    play(machine, "restore", broken).failed("the log store goes on with what it has")
+    play(machine, "restore", foreign).failed("that a backup of victorialogs")
     assert machine.logs.lines(selector(replaced)) == ["of the other disk"]
     assert generations(machine) == before
 
     kept = "What was there before is kept in /var/lib/log-store/victorialogs/"
-    restore(machine, saved.archive).ok(kept)
+    play(machine, "restore", saved.archive).ok(kept)
     assert machine.logs.lines(selector(saved.labels)) == saved.lines
     assert machine.logs.lines(selector(replaced)) == []
     assert set(before) < set(generations(machine)), "what there was is kept"
@@ -137,9 +133,8 @@ seq $((total * 91 / 100)) | xargs touch
     ids=["space", "inodes"],
 )
 def test_full_disk_is_reported_and_no_lines_are_taken(machine: LogHost, fill: str, what: str) -> None:
-    labels = label()
     reported = len(alerts(machine))
-    assert machine.logs.push(["before"], labels) == 204
+    labels = machine.logs.pushed("before")
     try:
         machine.run("sh", "-c", fill)
         wait_for("the alert", lambda: len(alerts(machine)) > reported, 20)
@@ -182,7 +177,7 @@ def test_missing_data_device_is_named_at_once(machine: LogHost) -> None:
 def test_backup_that_does_not_fit_is_refused(machine: LogHost, tmp_path: Path) -> None:
     machine.run("mount", "--types=tmpfs", "--options=size=60M", "tmpfs", "/var/tmp")  # noqa: S108
     try:
-        played = back_up(machine, tmp_path / "logs.tar.gz").failed(changed=0, host=machine.name)
+        played = play(machine, "backup", tmp_path / "logs.tar.gz").failed(changed=0, host=machine.name)
         assert re.search(r"may take \d+ MiB; there are \d+ MiB free in /var/tmp on", played.message())
         assert list(tmp_path.iterdir()) == []
     finally:
@@ -217,11 +212,10 @@ def killed_at(machine: LogHost, task: str, playbook: str, *arguments: str) -> No
     ],
 )
 def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_path: Path, task: str) -> None:
-    before, labels = label(), label()
-    assert machine.logs.push(["saved"], before) == 204
+    before = machine.logs.pushed("saved")
     archive = tmp_path / "logs.tar.gz"
-    back_up(machine, archive).ok()
-    assert machine.logs.push(["not saved"], labels) == 204
+    play(machine, "backup", archive).ok()
+    labels = machine.logs.pushed("not saved")
     machine.logs.wait_lines(selector(labels), ["not saved"])
     killed_at(machine, task, "playbooks/logs_restore.yml", "-e", f"log_host_backup={archive}")
     # What had begun on the host ends there, and the store may stand still: the next run of the role starts it.
@@ -230,7 +224,7 @@ def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_pat
     machine.wait_ready()
     machine.logs.wait_lines(selector(before), ["saved"])
     assert machine.logs.lines(selector(labels)) in (["not saved"], [])
-    restore(machine, archive).ok()
+    play(machine, "restore", archive).ok()
     machine.logs.wait_lines(selector(before), ["saved"])
     assert machine.logs.lines(selector(labels)) == []
 
@@ -238,8 +232,7 @@ def test_killed_restore_leaves_the_old_data_or_the_new(machine: LogHost, tmp_pat
 @pytest.mark.soak
 @pytest.mark.usefixtures("disk")
 def test_disk_that_is_full_to_the_last_byte_corrupts_nothing(machine: LogHost) -> None:
-    labels = label()
-    assert machine.logs.push(["before"], labels) == 204
+    labels = machine.logs.pushed("before")
     machine.logs.wait_lines(selector(labels), ["before"])
     # What is found may still be in memory, and the store is killed in the middle of it.
     time.sleep(LOST_SECONDS[machine.store])

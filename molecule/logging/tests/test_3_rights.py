@@ -1,7 +1,6 @@
-"""What the collector may do, on the node, in the API and on the network; each tried, beside something that it may."""
+"""What the collector may do, on the node and on the network; each tried, beside something that it may."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lib.cluster import Cluster
@@ -17,16 +16,6 @@ ASKING: dict[str, tuple[str, dict[str, str]]] = {
     "impostor": (NAMESPACE, PROMETHEUS),
     "stranger": (NAMESPACE, LABELS),
     "neighbour": ("logging", {}),
-}
-API = {
-    "list pods": "yes",
-    "watch pods": "yes",
-    "delete pods": "no",
-    "get pods --subresource=log": "no",
-    "create pods --subresource=exec": "no",
-    "get secrets": "no",
-    "get configmaps": "no",
-    "list nodes": "no",
 }
 
 
@@ -58,16 +47,6 @@ def test_files_of_the_node_are_those_that_it_needs(lines: Lines) -> None:
         "/var/log/pods",
         "/var/lib/collector",
     }
-
-
-def test_api_gives_it_pods_and_nothing_else(cluster: Cluster) -> None:
-    who = ("--as=system:serviceaccount:logging:collector", "--all-namespaces")
-
-    def answer(what: str) -> str:
-        return cluster.kubectl("auth", "can-i", *what.split(), *who, check=False).split()[-1]
-
-    with ThreadPoolExecutor(4) as pool:
-        assert dict(zip(API, pool.map(answer, API), strict=True)) == API
 
 
 def test_collector_reaches_dns_the_api_server_and_the_log_host_alone(lines: Lines, asking: dict[str, Json]) -> None:

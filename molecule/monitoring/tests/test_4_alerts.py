@@ -92,18 +92,14 @@ class Made:
         return {alert: moments for alert, moments in since.items() if moments}
 
 
-@pytest.fixture
-def made(cluster: Cluster, prometheus: Prometheus) -> Made:
-    return Made(cluster, prometheus)
-
-
 def test_container_that_ends_again_and_again_is_reported(hook: Webhook, ending: ExitStack) -> None:
     wait_for("the webhook", lambda: hook.has("firing", RESTARTS, namespace=causes.ENDING), 180)
     ending.close()
 
 
 @pytest.mark.soak
-def test_each_alert_fires_by_its_cause_and_clears(made: Made, hook: Webhook) -> None:
+def test_each_alert_fires_by_its_cause_and_clears(cluster: Cluster, prometheus: Prometheus, hook: Webhook) -> None:
+    made = Made(cluster, prometheus)
     for group, seconds in GROUPS:
         with made.causes(group, seconds):
             if group is AWAY:
@@ -112,6 +108,6 @@ def test_each_alert_fires_by_its_cause_and_clears(made: Made, hook: Webhook) -> 
     assert set(made.began) == set(alerts()) - NOT_HERE
     # The longest of their windows is that of the objective's second pair.
     clearing = {RESTARTS, *made.began} - FOR_HOURS
-    wait_until_none("alerts that do not clear", lambda: clearing & made.prometheus.firing(), 2400, every=5)
+    wait_until_none("alerts that do not clear", lambda: clearing & prometheus.firing(), 2400, every=5)
     wait_for("the webhook", lambda: hook.has("resolved", "ValkeyDown"), 120)
     made.write()

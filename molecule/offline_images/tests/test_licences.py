@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.counter.platform.plugins.modules import go_licences, go_programs, image_sbom, licence_report
+from ansible_collections.counter.platform.tests.unit.support import with_defaults
 from lib.paths import CACHE, ROOT, newest
 
 ALLOWED = yaml.safe_load((ROOT / "roles/platform/defaults/main/licences.yml").read_text())["platform_licences"]
@@ -25,18 +26,8 @@ def result(name: str) -> str:
 @pytest.fixture(scope="module")
 def sboms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The bills of materials of what this scenario built, by name."""
-    options: dict[str, Any] = {
-        "rename": {},
-        "tags": [],
-        "stamps": [],
-        "carried": True,
-        "last": False,
-        "packages": ["."],
-        **GO,
-    }
-    compiled = go_programs.ensure(
-        {"name": "licences", "source": str(FILES / "licences"), **options}, check_mode=False
-    )  # fmt: skip
+    source = {"name": "licences", "source": str(FILES / "licences"), "packages": ["."], "carried": True}
+    compiled = go_programs.ensure(with_defaults(go_programs, **source, **GO), check_mode=False)
     programs = [{"artifact": result(name), "source": str(FILES / name)} for name in PROGRAMS]
     named = go_licences.ensure({"programs": programs, "classifier": compiled["path"], **GO}, check_mode=False)
     artifacts = [result("node-programs"), *(result(f"counter-platform_{name}") for name in IMAGES)]

@@ -11,7 +11,6 @@ from lib.environment import OPTIONS
 from lib.paths import ROOT, newest
 
 TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
-KIND_STOCK_SIZE = 1_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -25,23 +24,7 @@ def in_node(node: str, *command: str) -> str:
 
 
 def test_node_image_is_no_larger_than_kinds_own(node: str) -> None:
-    assert int(docker("image", "inspect", "--format", "{{.Size}}", node)) < KIND_STOCK_SIZE
-
-
-def test_node_image_fulfils_kinds_contract(node: str) -> None:
-    assert in_node(node, "cat", "/kind/version") == TABLE["kubernetes_version"]
-    image = json.loads(docker("image", "inspect", node))[0]["Config"]
-    assert image["Entrypoint"] == ["/usr/local/bin/entrypoint"]
-    assert not image["Cmd"]
-    manifests = list(yaml.safe_load_all(in_node(node, "cat", "/kind/manifests/default-cni.yaml")))
-    assert {manifest["kind"] for manifest in manifests} >= {"DaemonSet", "ClusterRole"}
-    assert "@" not in in_node(node, "grep", "sandbox_image", "/etc/containerd/config.toml")
-
-
-def test_programs_know_their_version(node: str) -> None:
-    asked = "kubeadm version --output=short", "kubelet --version", "kubectl version --client | grep Client"
-    answers = in_node(node, "sh", "-euc", "; ".join(asked)).splitlines()
-    assert [TABLE["kubernetes_version"] in answer for answer in answers] == [True] * len(asked), answers
+    assert int(docker("image", "inspect", "--format", "{{.Size}}", node)) < 1_000_000_000
 
 
 def test_node_image_carries_every_image_that_kubeadm_wants(node: str) -> None:

@@ -77,9 +77,8 @@ def play(arguments: dict[str, Any], *options: str) -> Run:
     playbook = Path(arguments["source"]).with_name("play.yml")
     playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
     done = execute("ansible-playbook", "--inventory=localhost,", "--connection=local", *options, str(playbook))
-    assert done.status == 0, done.output
-    assert done.recap("changed") == 1, "the other task alone"
-    return done
+    # The other task alone.
+    return done.ok(changed=1)
 
 
 def test_task_does_not_wait_and_changes_nothing(arguments: dict[str, Any]) -> None:

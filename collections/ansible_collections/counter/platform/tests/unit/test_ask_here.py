@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.counter.platform.plugins.modules import kind_cluster
 from ansible_collections.counter.platform.plugins.plugin_utils import ask_here
-from ansible_collections.counter.platform.tests.unit.support import COLLECTION, Docker, RunModule, with_defaults
+from ansible_collections.counter.platform.tests.unit.support import COLLECTION, Docker, RunModule
 from lib.command import execute
 
 # The action of run_lock does all of its work.
@@ -69,29 +68,3 @@ def test_failed_answer_is_left_to_the_module(docker: Docker, cache: Path) -> Non
     image = {"name": "counter-unit/none", "dockerfile": "/nowhere/Dockerfile"}
     asked = {"images": [image], "docker": docker.client, "cache": str(cache)}
     assert STARTED in ask("container_images", asked)
-
-
-def test_node_that_somebody_stopped_is_not_taken_for_a_running_one(
-    docker: Docker, shell_image: str, cache: Path
-) -> None:
-    folder = cache.with_name("state")
-    (folder / "record").mkdir(parents=True)
-    create = ["create", f"--name={docker.name}-control-plane", f"--label={kind_cluster.KIND_LABEL}={docker.name}"]
-    record = f"--volume={folder}/record:{kind_cluster.RECORD}:ro"
-    identity = docker(*create, "--network=none", record, shell_image, "/bin/true")
-    asked = {
-        "name": docker.name,
-        "image": "counter-unit/node:1",
-        "kind": "/nowhere/kind",
-        "state_dir": str(folder),
-        "data_dir": str(folder),
-        "kubeconfig": str(folder / "kubeconfig"),
-        "docker": docker.client,
-        "cache": str(cache),
-    }
-    cluster = kind_cluster.Cluster(with_defaults(kind_cluster, **asked))
-    cluster.record.owner = cluster.owner
-    cluster.record.current = {"nodes": [identity], "config": cluster.wanted(), "certificates_end": "2999-01-01"}
-    cluster.record.write()
-    assert "start" in ask("kind_cluster", asked, "--check")
-    assert STARTED in ask("kind_cluster", asked)

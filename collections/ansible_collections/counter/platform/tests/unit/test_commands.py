@@ -28,23 +28,17 @@ def test_run_survives_output_that_is_no_text() -> None:
 
 
 @both
-def test_a_missing_program_is_named(runner: Callable[..., object]) -> None:
-    with pytest.raises(CommandError, match=r"^/nowhere/prog cannot be run: No such file or directory$") as caught:
-        runner(["/nowhere/prog", "x"])
-    assert isinstance(caught.value.__cause__, FileNotFoundError)
-
-
-@both
-def test_a_file_that_is_no_program_is_named(runner: Callable[..., object], tmp_path: Path) -> None:
+def test_what_cannot_be_run_is_named(runner: Callable[..., object], tmp_path: Path) -> None:
     (tmp_path / "prog").write_text("")
-    with pytest.raises(CommandError, match=r"prog cannot be run: Permission denied$"):
-        runner([str(tmp_path / "prog")])
-
-
-@both
-def test_a_missing_folder_is_not_blamed_on_the_program(runner: Callable[..., object], tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"^true cannot be run: No such file or directory: .*/nowhere$"):
-        runner(["true"], cwd=tmp_path / "nowhere")
+    for program, folder, said in (
+        ("/nowhere/prog", "", r"^/nowhere/prog cannot be run: No such file or directory$"),
+        (str(tmp_path / "prog"), "", r"prog cannot be run: Permission denied$"),
+        # It is not the program's fault.
+        ("true", "nowhere", r"^true cannot be run: No such file or directory: .*/nowhere$"),
+    ):
+        with pytest.raises(CommandError, match=said) as caught:
+            runner([program, "x"], cwd=tmp_path / folder)
+        assert isinstance(caught.value.__cause__, OSError)
 
 
 @both

@@ -52,11 +52,3 @@ def test_examples_give_what_is_required_and_nothing_unknown() -> None:
 def test_modules_take_nothing_from_each_other() -> None:
     """Ansible sends a module with its module_utils, and without any other module."""
     assert [path for path in MODULES if "plugins.modules" in path.read_text()] == []
-
-
-def test_filters_and_tests_have_the_names_of_their_files() -> None:
-    for kind in ("filter", "test"):
-        for path in (COLLECTION / "plugins" / kind).glob("*.py"):
-            plugin = import_module(f"ansible_collections.counter.platform.plugins.{kind}.{path.stem}")
-            named = getattr(getattr(plugin, f"{kind.title()}Module")(), f"{kind}s")()
-            assert named == {path.stem: getattr(plugin, path.stem)}

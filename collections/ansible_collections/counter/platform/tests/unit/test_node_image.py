@@ -27,8 +27,3 @@ def test_a_node_that_does_not_exist(run_module: RunModule, docker: Docker, check
     said = run_module("node_image", nodes=[docker.name], images=images, docker=docker.client, check=check)["msg"]
     assert said.startswith(f"cannot list the images of {docker.name}: ")
     assert "No such container" in said
-
-
-def test_no_nodes_nothing_to_do(run_module: RunModule) -> None:
-    result = run_module("node_image", nodes=[], images=[], docker="/nowhere/docker")
-    assert (result["changed"], result["loaded"]) == (False, [])

@@ -36,15 +36,17 @@ def test_values_are_readable() -> None:
     assert {case: charts.readable(*case) for case in expected} == expected
 
 
+def drawn(*lines: charts.Line, unit: str = "short", theme: str = "light") -> str:
+    return charts.svg(lines, unit, START, END, STEP, charts.THEMES[theme])
+
+
 def texts(chart: str) -> list[str]:
     return [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", chart)]
 
 
 @pytest.mark.parametrize("theme", charts.THEMES)
 def test_chart_has_its_axes_and_its_legend_in_words(theme: str) -> None:
-    chart = charts.svg(
-        [RISING, charts.Line("second", RISING.points)], "percentunit", START, END, STEP, charts.THEMES[theme]
-    )
+    chart = drawn(RISING, charts.Line("second", RISING.points), unit="percentunit", theme=theme)
     found = texts(chart)
     assert {"UTC", "<one & other>", "second", "16:15", "16:30", "16:45"} <= set(found)
     assert any(text.endswith("%") for text in found)
@@ -76,7 +78,7 @@ def test_times_on_the_scale_are_round() -> None:
 
 
 def test_chart_loads_nothing_and_is_the_same_again() -> None:
-    first, second = (charts.svg([RISING], "short", START, END, STEP, charts.THEMES["dark"]) for _ in range(2))
+    first, second = (drawn(RISING, theme="dark") for _ in range(2))
     assert first == second
     assert 'href="http' not in first
     assert "<script" not in first
@@ -85,7 +87,7 @@ def test_chart_loads_nothing_and_is_the_same_again() -> None:
 def test_line_breaks_where_there_was_no_value() -> None:
     def moves(points: Sequence[tuple[float, float]]) -> int:
         """Return how often a pen is put down for a line with these points, the axes' own being the same."""
-        return charts.svg([charts.Line("line", points)], "short", START, END, STEP, charts.THEMES["light"]).count("M")
+        return drawn(charts.Line("line", points)).count("M")
 
     assert moves([*RISING.points[:10], *RISING.points[11:]]) == moves(RISING.points) + 1
 
@@ -93,18 +95,14 @@ def test_line_breaks_where_there_was_no_value() -> None:
 def test_scale_goes_below_zero_where_values_do() -> None:
     below = set()
     for unit, value in itertools.product(("percentunit", "short", "s"), (0, 5, -5)):
-        found = texts(
-            charts.svg(
-                [charts.Line("line", [(START, value), (END, value)])], unit, START, END, STEP, charts.THEMES["light"]
-            )
-        )
+        found = texts(drawn(charts.Line("line", [(START, value), (END, value)]), unit=unit))
         if any(text.startswith(("-", "−")) for text in found):  # noqa: RUF001 # a minus sign
             below.add((unit, value))
     assert below == {("percentunit", -5), ("short", -5), ("s", -5)}
 
 
 def test_chart_without_values_says_so() -> None:
-    assert "no values in this time" in texts(charts.svg([], "short", START, END, STEP, charts.THEMES["light"]))
+    assert "no values in this time" in texts(drawn())
 
 
 def test_each_panel_is_there_with_its_queries_and_its_unit() -> None:

@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-from ansible_collections.counter.platform.plugins.callback.progress import default_cache
 from ansible_collections.counter.platform.tests.unit.support import COLLECTIONS
 
 # The first task says nothing: what is in the file then is from an earlier run. The module of the collection is
@@ -66,11 +64,3 @@ def test_what_a_step_does_is_printed_once_while_it_does_it(tmp_path: Path) -> No
     assert "TASK [Silent]" in printed
     assert "earlier run" not in printed
     assert "no docker client is installed" in printed, "the collection's modules do not run under Ansible"
-
-
-def test_the_default_cache_follows_the_users_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/somebody")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert default_cache() == Path("/home/somebody/.cache/counter-platform")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert default_cache() == Path("/caches/counter-platform")

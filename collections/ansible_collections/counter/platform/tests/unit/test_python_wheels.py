@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from ansible_collections.counter.platform.plugins.modules import python_wheels
 from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, made_once
-from lib.command import run
 
 BIN = Path(sys.executable).parent
 pytestmark = [
@@ -75,13 +74,6 @@ def test_wheels_are_fetched_once(fetch: Module, project: Path, tmp_path: Path) -
     assert re.findall(r"^\S+==\S+", requirements, re.MULTILINE) == ["iniconfig==2.1.0"]
     assert "--hash=sha256:" in requirements
     assert sorted(project.rglob("*")) == before
-
-
-def test_the_wheels_install_with_their_hashes_and_no_index(fetch: Module, tmp_path: Path) -> None:
-    folder = fetch()["path"]
-    pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--no-index", f"--find-links={folder}"]
-    run(*pip, "--require-hashes", f"--requirement={folder}/requirements.txt", f"--target={tmp_path / 'installed'}")
-    assert (tmp_path / "installed/iniconfig").is_dir()
 
 
 def test_another_choice_or_lock_is_another_result(fetch: Module, project: Path) -> None:

@@ -1,17 +1,17 @@
 """What a rollout is waited for by, and what is said when it does not come."""
 
-import http.server
-import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.tests.unit.support import Module, RunModule
+from lib.network import serving
 
 
-class Answers(http.server.BaseHTTPRequestHandler):
+class Answers(BaseHTTPRequestHandler):
     """Answers 503 to the first requests and 200 to the others."""
 
     refused = 2
@@ -28,10 +28,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
 def url() -> Iterator[str]:
     """Return an address whose first two answers are 503."""
     handler = type("Handler", (Answers,), {})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with serving(handler) as address:
+        yield f"http://{address}/"
 
 
 @pytest.fixture
