@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +10,7 @@ from ansible_collections.counter.platform.plugins.modules import go_programs
 from ansible_collections.counter.platform.tests.unit.support import with_defaults
 from contracts.manifests import MONITORING, Object, value_of
 from contracts.project import load
+from contracts.test_schema import strict
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from lib.command import Run, execute
@@ -90,18 +90,6 @@ def test_alert_that_cannot_fire_is_found(promtool: str, tmp_path: Path) -> None:
     tested = try_rules(promtool, tmp_path, faulty, [cause for cause in CAUSES if "redis_up" in cause["series"]])
     assert tested.status != 0
     assert 'alertname="ValkeyDown"' in tested.output
-
-
-def strict(schema: Any) -> Any:
-    """Return a schema that knows no other fields than those it lists."""
-    if isinstance(schema, list):
-        return [strict(entry) for entry in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {key: strict(value) for key, value in schema.items()}
-    if "properties" in inner and inner.get("type") == "object":
-        inner.setdefault("additionalProperties", False)
-    return inner
 
 
 @needs_modules
