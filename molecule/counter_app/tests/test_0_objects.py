@@ -3,6 +3,8 @@
 from lib.cluster import Cluster
 from lib.command import status_of
 from lib.service import APP, service_pods
+from lib.types import Json
+from lib.wait import wait_for
 
 
 def test_containers_have_no_rights_that_they_do_not_need(cluster: Cluster) -> None:
@@ -28,9 +30,14 @@ def test_containers_have_no_rights_that_they_do_not_need(cluster: Cluster) -> No
 def test_ports_agree_from_the_service_to_the_proxy(cluster: Cluster) -> None:
     service = cluster.get("service", "counter", APP)["spec"]
     assert [(port["port"], port["nodePort"]) for port in service["ports"]] == [(9000, 30080)]
-    endpoints = cluster.get("endpointslices", APP, "--selector=kubernetes.io/service-name=counter")["items"]
-    assert [port["port"] for entry in endpoints for port in entry["ports"]] == [9000]
-    assert sum(len(entry["endpoints"]) for entry in endpoints) >= 2
+
+    def slices() -> list[Json]:
+        found: list[Json] = cluster.get("endpointslices", APP, "--selector=kubernetes.io/service-name=counter")["items"]
+        return found
+
+    # The second pod may still be starting.
+    wait_for("two pods behind it", lambda: sum(len(entry["endpoints"]) for entry in slices()) >= 2, 60)
+    assert [port["port"] for entry in slices() for port in entry["ports"]] == [9000]
 
 
 def test_valkey_takes_nothing_but_a_ping_without_the_password(cluster: Cluster) -> None:
