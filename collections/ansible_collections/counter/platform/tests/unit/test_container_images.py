@@ -276,7 +276,11 @@ def test_image_without_a_dockerfile_needs_no_daemon(assemble: Module, tmp_path: 
     assert {(entry.uid, entry.mtime) for entry in upper} == {(0, 0)}
     assert upper[-1].mode == 0o755
     assert made["id"] == config_digest(Path(made["archive"]))
-    assert assemble(cache=str(tmp_path / "elsewhere"))["id"] == made["id"], "the same input gives the same image"
+    before = os.umask(0o077)
+    again = assemble(cache=str(tmp_path / "elsewhere"))
+    os.umask(before)
+    assert again["id"] == made["id"], "the same input gives the same image, whatever the umask"
+    assert Path(again["archive"]).stat().st_mode & 0o777 == 0o644
 
 
 def test_key_of_an_image_without_a_dockerfile_stands_for_each_input(assemble: Module) -> None:
