@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lib.command import execute
 from lib.machine import ASK, Machine, engine, make_image
-from lib.registry import install, registry
+from lib.registry import registry
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def main() -> None:
         if "build" in options.ways:
             rows.append(("build", *measured(Way("build", ["ARGS=-e image_source=build"]))))
         if "pull" in options.ways:
-            install()
+            names = "names=docker-registry,apache2-utils,skopeo"
+            made("ansible", "localhost", "--become", "-m", "counter.platform.apt_packages", "-a", names)
             with registry(folder, gateway) as login:
                 lock = folder / "images.lock.yml"
                 secret = {"IMAGE_REGISTRY_PASSWORD": login.password}
