@@ -20,8 +20,8 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 PLAYBOOK := ansible-playbook -i inventories/$(ENVIRONMENT)
 
 # A .venv starts nothing after the clone has been moved, or Python replaced by another release.
-$(shell [[ ! -e .venv/synced ]] || { grep -qF '$(CURDIR)/.venv/bin/python' .venv/bin/ansible-playbook \
-  && .venv/bin/python -c 'import ansible'; } 2>/dev/null || rm -rf .venv)
+$(shell [[ ! -e .venv/synced ]] || { grep -qF ' $(CURDIR)/.venv' .venv/pyvenv.cfg \
+  && [[ -d $$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') ]]; } 2>/dev/null || rm -rf .venv)
 
 ifdef BUNDLE
 # Verified and unpacked here, it is in the place of every index, mirror and registry.
