@@ -38,6 +38,8 @@ def start(params: dict[str, Any], run: int) -> None:
         stderr=subprocess.DEVNULL,
         # A group of its own, which can be ended as one.
         start_new_session=True,
+        # As that of a module: see run_module.
+        umask=0o022,
         text=True,
     )
     if process.stdin is not None:

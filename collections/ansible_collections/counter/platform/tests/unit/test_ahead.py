@@ -1,6 +1,7 @@
 """Compiling in the background of a run, by a compiler that takes a minute."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,9 +54,13 @@ def test_result_is_made_at_the_lowest_priority_while_the_run_lives(
     arguments: dict[str, Any], run: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAKES", "0")
+    cache = Path(arguments["cache"])
+    umask = os.umask(0o077)
     ahead.start(with_defaults(go_programs, **arguments), run.pid)
-    wait_for("the result", lambda: results_in(Path(arguments["cache"])))
+    os.umask(umask)
+    (result,) = wait_for("the result", lambda: results_in(cache))
     assert Path(f"{arguments['go']}.started").read_text().split()[1] == "19"
+    assert (cache / "artifacts" / result).stat().st_mode & 0o777 == 0o755, "others may read it, whatever the umask"
 
 
 def test_compiler_ends_with_the_run_and_leaves_no_result(arguments: dict[str, Any], run: Process) -> None:
