@@ -292,12 +292,12 @@ def check_proxy(objects: list[Object]) -> None:
     rules = [line for line in lines if re.match(r"(http|tcp)-(request|response)|use-service|filter|use_backend", line)]
     paths = f"{{ path {' '.join(PUBLIC_PATHS)} }}"
     not_found = 'content-type application/json string \'{"title": "Not found"}\''
-    not_the_services = "!{ res.hdr(X-Request-ID) -m found }"
     given = "req.fhdr(X-Request-ID)"
     assert rules == [
         f"http-request set-var(txn.id) {given} if {{ {given} -m reg ^[A-Za-z0-9._-]{{1,64}}$ }}",
+        "http-response allow if { res.hdr(X-Request-ID) -m found }",
         *(
-            f"http-response return status {status} default-errorfiles if {{ status {status} }} {not_the_services}"
+            f"http-response return status {status} default-errorfiles if {{ status {status} }}"
             for status in (400, 408, 500, 502, 503, 504)
         ),
         "http-request return status 400 default-errorfiles if !host_is_one !{ req.ver 1.0 }",
