@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: metrics_report
 short_description: The panels of the dashboards as one HTML page
 description:
-  - Asks Prometheus for every panel of C(module_utils/panels.py), by a port that kubectl forwards, and writes the charts
-    into one file that loads nothing from elsewhere.
+  - Asks Prometheus for every panel of C(module_utils/panels.py), through the API server, and writes the charts into one
+    file that loads nothing from elsewhere.
 options:
   kubectl:
     description: The kubectl command.
@@ -64,30 +64,23 @@ empty:
 """
 
 import base64
-import contextlib
 import html
-import http.client
 import json
 import os
 import re
-import subprocess
 import time
-import urllib.error
-import urllib.parse
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import write_whole
 from ansible_collections.counter.platform.plugins.module_utils.charts import THEMES, Line, readable, svg
-from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
-from ansible_collections.counter.platform.plugins.module_utils.loopback import ask
 from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS, Panel, Query
 
 POINTS = 240
-ATTEMPTS = 3
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 ARGUMENTS: dict[str, Any] = {
@@ -128,30 +121,18 @@ thead th {{ font-weight: normal; opacity: .7; }}
 
 
 class Prometheus:
-    """Prometheus' API at an address of this machine."""
+    """The Prometheus of a namespace, asked through the API server."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, kubectl: list[str], namespace: str) -> None:
+        self._get = [*kubectl, "get", "--raw"]
+        self._api = f"/api/v1/namespaces/{namespace}/services/prometheus:9090/proxy/api/v1"
 
     def ask(self, path: str, **values: Any) -> Any:
-        """Return the data of an answer.
-
-        Raises :class:`CommandError` with Prometheus' own words where it does not take the question, and where it gives
-        no answer in :data:`ATTEMPTS`: kubectl drops a forwarded connection on a busy machine now and then.
-        """
-        address = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(values)}"
-        broken: Exception | None = None
-        for attempt in range(ATTEMPTS):
-            time.sleep(attempt)
-            try:
-                with ask(address, timeout=30) as answer:
-                    return json.load(answer)["data"]
-            except urllib.error.HTTPError as error:
-                said = error.read().decode(errors="replace")
-                raise CommandError(f"Prometheus does not take {values}: {said}") from error
-            except (OSError, http.client.HTTPException) as error:
-                broken = error
-        raise CommandError(f"Prometheus gave no answer in {ATTEMPTS} attempts: {broken}; run it again") from broken
+        """Return the data of an answer; raise :class:`CommandError` with kubectl's words where there is none."""
+        try:
+            return json.loads(run([*self._get, f"{self._api}/{path}?{urlencode(values)}"]))["data"]
+        except CommandError as error:
+            raise CommandError(f"Prometheus cannot be asked, and `make up` starts it: {error}") from error
 
     def lines(self, query: Query, start: float, end: float, step: int) -> list[Line]:
         """Return what a query is between two times."""
@@ -165,29 +146,6 @@ class Prometheus:
             )
             for series in found
         ]
-
-
-@contextlib.contextmanager
-def forwarded(kubectl: list[str], namespace: str) -> Iterator[Prometheus]:
-    """Give Prometheus by a port of this machine, as long as it is needed.
-
-    Raises :class:`CommandError` where there is no such pod, or no environment.
-    """
-    forward = ["port-forward", "--address=127.0.0.1", "statefulset/prometheus", ":9090"]
-    command = [*kubectl, f"--namespace={namespace}", *forward]
-    try:
-        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    except FileNotFoundError as error:
-        raise CommandError(f"Prometheus cannot be asked: there is no {kubectl[0]}, which `make up` makes") from error
-    with started as process:
-        try:
-            said = (process.stdout.readline() if process.stdout else "").strip()
-            port = re.search(r"127\.0\.0\.1:(\d+)", said)
-            if port is None:
-                raise CommandError(f"Prometheus cannot be asked: {said}")
-            yield Prometheus(f"http://127.0.0.1:{port[1]}")
-        finally:
-            process.terminate()
 
 
 def picture(lines: list[Line], panel: Panel, start: float, end: float, step: int) -> str:
@@ -240,10 +198,12 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         raise CommandError(f"span is '{params['span']}'; it has to be as in 30m, 6h or 2d")
     if check_mode:
         return {"changed": True, "empty": []}
+    if not Path(params["kubectl"]).exists():
+        raise CommandError(f"Prometheus cannot be asked: there is no {params['kubectl']}, which `make up` makes")
     end = time.time()
     kubectl = [params["kubectl"], f"--kubeconfig={params['kubeconfig']}"]
-    with forwarded(kubectl, params["namespace"]) as prometheus:
-        text, empty = page(prometheus, params["title"], end - int(span[1]) * SECONDS[span[2]], end)
+    prometheus = Prometheus(kubectl, params["namespace"])
+    text, empty = page(prometheus, params["title"], end - int(span[1]) * SECONDS[span[2]], end)
     target = Path(params["dest"])
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, text)

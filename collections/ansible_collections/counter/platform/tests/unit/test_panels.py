@@ -1,13 +1,10 @@
 """Panels, as charts for a browser and a reader, and as dashboards of Grafana; molecule/monitoring writes a report."""
 
-import contextlib
 import html
 import itertools
 import json
 import re
-import socket
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -141,25 +138,3 @@ def test_report_that_cannot_be_written(tmp_path: Path, span: str, message: str) 
             {**given, "title": "none", "dest": str(tmp_path / "report/index.html"), "owner": 0}, check_mode=False
         )
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("dropped", [0, 1, metrics_report.ATTEMPTS])
-def test_connection_that_is_dropped_is_made_again(dropped: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            for number in range(metrics_report.ATTEMPTS):
-                client, _ = server.accept()
-                with client:
-                    client.recv(65536)
-                    if number == dropped:
-                        client.sendall(b'HTTP/1.0 200 OK\r\n\r\n{"data": "answered"}')
-                        return
-
-        with ThreadPoolExecutor() as pool:
-            served = pool.submit(serve)
-            prometheus = metrics_report.Prometheus(f"http://127.0.0.1:{server.getsockname()[1]}")
-            expected = pytest.raises(CommandError, match="no answer in 3 attempts: Remote end closed connection")
-            with expected if dropped == metrics_report.ATTEMPTS else contextlib.nullcontext():
-                assert prometheus.ask("query", query="up") == "answered"
-            served.result(timeout=10)
