@@ -56,14 +56,6 @@ def test_policy_agents_manifest() -> None:
         check(objects)
 
 
-def test_ports_of_the_node_are_numbers() -> None:
-    nodes = load(ROOT / "roles/kind_cluster/vars/main.yml")["_kind_cluster_config"]["nodes"]
-    (mapping,) = nodes[0]["extraPortMappings"]
-    # kind takes numbers only, and a value given with -e arrives as text.
-    assert mapping["containerPort"] == "{{ platform_node_port | int }}"
-    assert mapping["hostPort"] == "{{ platform_http_port | int }}"
-
-
 def test_environments_that_share_a_machine_have_host_ports_of_their_own() -> None:
     ports = {environment: value_of(environment, "kind_cluster", "platform_http_port") for environment in ENVIRONMENTS}
     assert len(set(ports.values())) == len(ports), ports

@@ -47,8 +47,3 @@ def test_examples_give_what_is_required_and_nothing_unknown() -> None:
             (path.stem, name) for name, value in texts["RETURN"].items() if not (value["returned"] and value["type"])
         ]
     assert wrong == []
-
-
-def test_modules_take_nothing_from_each_other() -> None:
-    """Ansible sends a module with its module_utils, and without any other module."""
-    assert [path for path in MODULES if "plugins.modules" in path.read_text()] == []

@@ -340,14 +340,6 @@ def test_a_network_in_use_by_others_stays_and_is_named(scene: Scene) -> None:
     assert scene.docker.containers() == {f"{scene.name}-guest"}
 
 
-def test_check_mode_before_docker_is_installed(scene: Scene) -> None:
-    bare = partial(scene.run, docker="", check=True)
-    result = bare()
-    assert (result["changed"], result["action"], result["nodes"]) == (True, "create", [])
-    assert not scene.data_dir.exists()
-    assert not bare(state="absent")["changed"]
-
-
 def test_a_start_that_ends_with_a_node_that_is_not_ready(scene: Scene) -> None:
     """The node has no kubectl; also the first run after the cache was removed."""
     scene.record(scene.node())
@@ -423,30 +415,6 @@ def test_a_half_made_cluster_is_removed_before_it_is_made_again(scene: Scene) ->
     assert scene.docker.networks() == {scene.name}
 
 
-def test_every_node_mounts_the_record_and_the_volumes(scene: Scene) -> None:
-    own = {"hostPath": "/a", "containerPath": "/b"}
-    config: dict[str, Any] = {
-        "name": "another",
-        "networking": {"ipFamily": "ipv4"},
-        "nodes": [{"role": "control-plane", "image": "another", "extraMounts": [own]}, {"role": "worker"}],
-    }
-    mounts = [
-        {"hostPath": str(scene.data_dir / "record"), "containerPath": kind_cluster.RECORD, "readOnly": True},
-        {"hostPath": str(scene.data_dir / "volumes"), "containerPath": kind_cluster.VOLUMES},
-    ]
-    assert scene.cluster(config=config).wanted() == {
-        "kind": "Cluster",
-        "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "networking": {"ipFamily": "ipv4"},
-        "nodes": [
-            {"role": "control-plane", "image": "counter-unit/node:1", "extraMounts": [own, *mounts]},
-            {"role": "worker", "image": "counter-unit/node:1", "extraMounts": mounts},
-        ],
-    }
-    assert [node["role"] for node in scene.cluster(config={"nodes": []}).wanted()["nodes"]] == ["control-plane"]
-    assert config["nodes"][0]["extraMounts"] == [own], "the caller's settings were changed"
-
-
 def test_differences_name_the_place_and_both_values() -> None:
     old = {"nodes": [{"image": "a", "ports": [{"hostPort": 8080}]}], "patches": []}
     new = {"nodes": [{"image": "b", "ports": [{"hostPort": 8081}]}], "patches": ["x"]}
@@ -456,11 +424,3 @@ def test_differences_name_the_place_and_both_values() -> None:
         "nodes[0].ports[0].hostPort: 8080 -> 8081",
         'patches: [] -> ["x"]',
     ]
-
-
-@pytest.mark.parametrize("option", ["image", "kind"])
-def test_what_a_cluster_cannot_be_made_without(scene: Scene, run_module: RunModule, option: str) -> None:
-    given = {name: value for name, value in scene.params.items() if name != option}
-    assert (
-        run_module("kind_cluster", **given)["msg"] == f"state is present but all of the following are missing: {option}"
-    )
