@@ -1,20 +1,21 @@
 # The jobs of `make soak`: each role from nothing with all of its tests, and what takes too long for `make test`.
-#
 # Each job with its budget: seconds, with a full cache, on two cores that compile the node's programs in 500 s.
 # Two at a time, each list in its order: the roles share an environment, and what waits most is last.
 ROLE_BUDGETS := platform=60 offline_images=300 counter_image=120 kind_cluster=120 cluster_addons=150 logging=700 \
   log_instance=400 default=500 counter_app=1400 monitoring=2900
 OTHER_BUDGETS := container_engine=120 container_engine_trixie=120 app=900 unit=400 iac=200 log_host=1300 site=5000
-BUDGETS := packages=30 $(ROLE_BUDGETS) $(OTHER_BUDGETS)
+BUDGETS := packages=30 $(ROLE_BUDGETS) $(OTHER_BUDGETS) engine_restart=200
 names_of = $(foreach job,$(1),$(firstword $(subst =, ,$(job))))
 ROLES := $(call names_of,$(ROLE_BUDGETS))
 OTHERS := $(call names_of,$(OTHER_BUDGETS))
-ALL := packages $(ROLES) $(OTHERS)
-JOBS ?= $(ALL)
-override JOBS := $(patsubst roles,$(ROLES) log_host container_engine container_engine_trixie,$(JOBS))
+ALL := packages $(ROLES) $(OTHERS) engine_restart
+override JOBS := $(patsubst roles,$(ROLES) log_host container_engine container_engine_trixie,$(or $(JOBS),$(ALL)))
 $(foreach name,$(ROLES) $(OTHERS),$(eval NEEDS.$(name) := packages))
 $(foreach name,$(ROLES),$(eval AFTER.$(name) := $(roles))$(eval roles += $(name)))
 $(foreach name,$(OTHERS),$(eval AFTER.$(name) := $(others))$(eval others += $(name)))
+# It restarts the Docker that all others run on.
+AFTER.engine_restart := $(ROLES) $(OTHERS)
+ENGINE_RESTART := tests/site/test_2_lifecycle.py::test_count_goes_on_when_the_machines_docker_was_restarted
 
 PARALLEL := 2
 include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
@@ -41,4 +42,7 @@ iac:
 	$(call job,$(call marked,soak) $(call pytest,tests/iac))
 
 site:
-	$(call job,make up && $(call marked,soak) $(call pytest,tests/site))
+	$(call job,make up && $(call marked,soak) $(call pytest,tests/site --deselect=$(ENGINE_RESTART)))
+
+engine_restart:
+	$(call job,make up && $(call marked,soak) $(call pytest,$(ENGINE_RESTART)))
