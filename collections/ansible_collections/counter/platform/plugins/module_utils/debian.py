@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
@@ -30,6 +31,18 @@ def update(*options: str) -> None:
             time.sleep(1)
         else:
             return
+
+
+def client_settings() -> dict[str, str]:
+    """Return by what settings this machine's apt reaches mirrors, for an apt whose folder is another.
+
+    They are its proxies, its certificates and the paths of its logins. Raises :class:`CommandError`.
+    """
+    kinds = ["Acquire::http", "Acquire::https"]
+    lines = run(["apt-config", "dump", "--no-empty", "--format", "%f %v%n", *kinds]).splitlines()
+    logins = run(["apt-config", "shell", "netrc", "Dir::Etc::netrc/f", "netrcparts", "Dir::Etc::netrcparts/d"])
+    paths = (word.partition("=") for word in shlex.split(logins))
+    return dict(line.split(" ", 1) for line in lines) | {f"Dir::Etc::{name}": path for name, _, path in paths}
 
 
 def mirrors() -> dict[str, str]:

@@ -73,7 +73,7 @@ from typing import Any
 
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import follow, run
-from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors, sources
+from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, client_settings, mirrors, sources
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 ARGUMENTS: dict[str, Any] = {
@@ -97,6 +97,7 @@ def fetch(params: dict[str, Any], folder: Path, progress: Progress) -> None:
     lines = sources(params["suite"], [], mirrors())
     (root / "etc/apt/sources.list").write_text("".join(f"{line}\n" for line in lines))
     apt = [*APT_GET, "-o", f"Dir={root}", "-o", f"Dir::State::status={root}/status", "-o", "APT::Sandbox::User=root"]
+    apt += [word for name, value in client_settings().items() for word in ("-o", f"{name}={value}")]
     if not params["check_valid_until"]:
         apt += ["-o", "Acquire::Check-Valid-Until=false"]
     progress("reading package lists")

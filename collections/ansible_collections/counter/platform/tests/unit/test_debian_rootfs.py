@@ -2,12 +2,15 @@
 
 import re
 import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.commands import run
-from ansible_collections.counter.platform.plugins.module_utils.debian import KEYRING, mirrors, sources
+from ansible_collections.counter.platform.plugins.module_utils.debian import KEYRING, client_settings, mirrors, sources
 from ansible_collections.counter.platform.plugins.modules.debian_rootfs import preferences
 from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, alone
 
@@ -78,7 +81,45 @@ def test_another_input_is_another_rootfs(make: Module) -> None:
 
 @needs_apt
 def test_a_machine_without_mmdebstrap(make: Module, tmp_path: Path) -> None:
-    for program in ("apt-get", "dpkg"):
+    for program in ("apt-get", "apt-config", "dpkg"):
         (tmp_path / program).symlink_to(str(shutil.which(program)))
     said = make(env={"PATH": str(tmp_path)})["msg"]
     assert said == "cannot make the Debian rootfs unit: mmdebstrap cannot be run: No such file or directory"
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str | None]]:
+    """A proxy that this machine's apt is set up with, and that refuses everything; the logins that it was given."""
+    logins = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            logins.add(self.headers["Proxy-Authorization"])
+            self.send_error(404)
+
+        do_CONNECT = do_GET
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    address = f"http://user:secret@127.0.0.1:{server.server_port}"
+    (tmp_path / "apt.conf").write_text(
+        f'Acquire::http::Proxy "{address}"; Acquire::https::Proxy "{address}"; Dir::Etc::netrc "/etc/logins";'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    with server, ThreadPoolExecutor() as pool:
+        pool.submit(server.serve_forever)
+        yield logins
+        server.shutdown()
+
+
+@pytest.mark.engine
+@needs_apt
+def test_mirrors_are_reached_as_this_machines_apt_reaches_them(
+    make: Module, run_module: RunModule, cache: Path, proxy: set[str | None]
+) -> None:
+    assert client_settings()["Dir::Etc::netrc"] == "/etc/logins"
+    assert "mmdebstrap" in make()["msg"]
+    assert proxy == {"Basic dXNlcjpzZWNyZXQ="}
+    proxy.clear()
+    options = {"name": "unit", "suite": "bookworm", "packages": ["dash"], "refresh": "1", "cache": str(cache)}
+    assert "apt-get" in run_module("debian_packages", **options)["msg"]
+    assert proxy == {"Basic dXNlcjpzZWNyZXQ="}
