@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: apt_packages
 short_description: Install Debian packages, also in check mode on a bare machine
 description:
-  - Asks dpkg what is installed and apt-get for the rest.
+  - Asks dpkg what is installed and apt-get for the rest. Fails where apt would have to remove a package.
   - M(ansible.builtin.apt) needs python3-apt, installs it by itself, and therefore fails in check mode on a
     machine that lacks it. This module needs nothing but dpkg and apt-get.
 options:
@@ -49,12 +49,12 @@ missing:
 import platform
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow, run
 from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, mirrors, update
 
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
@@ -124,13 +124,17 @@ def outdated(names: list[str], release: str) -> list[str]:
 
 
 def install(names: list[str], release: str | None, directory: str) -> None:
-    """Install packages, from a release or from a directory where one is given. Raises :class:`CommandError`."""
-    command = ["install", "--no-install-recommends", *names]
+    """Install packages, from a release or from a directory where one is given, and remove none.
+
+    Raises :class:`CommandError`, with the names of the packages that would have to go.
+    """
+    command = ["install", "--no-install-recommends", "--no-remove", *names]
+    given: AbstractContextManager[list[str]] = nullcontext(["-t", release] if release else [])
     if directory:
-        with only_from(Path(directory), [own_release(), *([release] if release else [])]) as options:
-            run([*APT_GET, *options, *command], env=ENVIRONMENT)
-    else:
-        run([*APT_GET, *(["-t", release] if release else []), *command], env=ENVIRONMENT)
+        given = only_from(Path(directory), [own_release(), *([release] if release else [])])
+    with given as options:
+        # apt names on standard output what it would remove.
+        follow([*APT_GET, *options, *command], lambda line: None, env=ENVIRONMENT)
 
 
 ARGUMENTS: dict[str, Any] = {

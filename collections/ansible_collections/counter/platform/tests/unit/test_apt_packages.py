@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors, update
 from ansible_collections.counter.platform.plugins.modules import apt_packages
+from ansible_collections.counter.platform.plugins.modules.debian_packages import described
 from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, made_once
 from lib.command import run
+from lib.packages import build_package
 
 SMALL = "hello"
 """A package of some kilobytes that nothing depends on."""
@@ -106,6 +108,23 @@ def test_a_package_that_does_not_exist(run_module: RunModule) -> None:
     said = run_module("apt_packages", names=["counter-unit-none"])["msg"]
     assert said.startswith("cannot install counter-unit-none: ")
     assert "Unable to locate package counter-unit-none" in said
+
+
+@needs_root
+def test_no_package_of_somebody_else_is_removed(run_module: RunModule, tmp_path: Path) -> None:
+    folder = tmp_path / apt_packages.own_release()
+    packages = [build_package(folder, "counter-unit-there")]
+    packages.append(build_package(folder, "counter-unit-new", "Conflicts: counter-unit-there"))
+    (folder / "Packages").write_text("\n".join(map(described, packages)))
+    install = partial(run_module, "apt_packages", directory=str(tmp_path))
+    try:
+        assert install(names=["counter-unit-there"])["changed"]
+        said = install(names=["counter-unit-new"])["msg"]
+        assert "Packages need to be removed" in said
+        assert "counter-unit-there" in said
+        assert apt_packages.installed(["counter-unit-there", "counter-unit-new"]) == {"counter-unit-there"}
+    finally:
+        run("dpkg", "--purge", "counter-unit-there", "counter-unit-new")
 
 
 @pytest.fixture
