@@ -36,6 +36,14 @@ def test_policy_agent_listens_on_no_address_of_the_network(cluster: Cluster) -> 
         socket.create_connection((address, 9080), 5)
 
 
+def test_packets_are_as_large_as_the_daemon_has_them(cluster: Cluster) -> None:
+    (bridge,) = json.loads(docker("network", "inspect", "bridge"))
+    interfaces = "cat /sys/class/net/eth0/mtu /sys/class/net/veth*/mtu"
+    assert set(cluster.node_exec("sh", "-c", interfaces).split()) == {
+        bridge["Options"]["com.docker.network.driver.mtu"]
+    }
+
+
 def test_kubelet_is_patched_only_where_the_machine_needs_it(cluster: Cluster) -> None:
     kubelet = yaml.safe_load(cluster.node_exec("cat", "/var/lib/kubelet/config.yaml"))
     cgroup = docker("info", "--format", "{{.CgroupVersion}}")

@@ -152,6 +152,7 @@ VOLUMES = "/var/local/volumes"
 """Where a node mounts the volumes."""
 PKI = "/etc/kubernetes/pki"
 """Where a node has the control plane's certificates."""
+MTU = "com.docker.network.driver.mtu"
 KIND_LABEL = "io.x-k8s.kind.cluster"
 OWNER_LABEL = "counter-platform.owner"
 
@@ -294,10 +295,13 @@ class Cluster:
 
     def network(self) -> dict[str, Any]:
         """Return the network of the cluster's name as docker describes it; nothing where there is none."""
+        return self._network(self.name)
+
+    def _network(self, name: str) -> dict[str, Any]:
         if not self._docker:
             return {}
         try:
-            (found,) = json.loads(run([self._docker, "network", "inspect", self.name]))
+            (found,) = json.loads(run([self._docker, "network", "inspect", name]))
         except CommandError:
             return {}
         return dict(found)
@@ -318,9 +322,12 @@ class Cluster:
         A node cannot ask for one. With the upper half to itself it has the same one at every start, in whatever order
         docker starts what is on the network.
         """
+        # The daemon's own setting is for its first network alone.
+        mtu = self._network("bridge").get("Options", {}).get(MTU)
         create = [
             self._docker, "network", "create", f"--label={OWNER_LABEL}={self.owner}",
             "--opt=com.docker.network.bridge.enable_ip_masquerade=true",
+            *([f"--opt={MTU}={mtu}"] if mtu else []),
         ]  # fmt: skip
         # Docker knows which addresses are free, and lets only those be asked for that it was told itself.
         run([*create, self.name])
