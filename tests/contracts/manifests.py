@@ -368,6 +368,7 @@ def check_valkey(objects: list[Object]) -> None:
     settings = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
     assert settings["--dir"] == mount["mountPath"]
     assert (settings["--appendonly"], settings["--appendfsync"]) == ("yes", "always")
+    assert settings["--aof-load-truncated"] == "no", "what is cut off has to be kept"
     assert settings["--maxmemory-policy"] == "noeviction"
     secret = one(objects, "Secret", "counter-valkey")["stringData"]
     users = {line.split()[1]: line.split()[2:] for line in secret["users.acl"].splitlines()}
@@ -381,7 +382,7 @@ def check_valkey(objects: list[Object]) -> None:
     passwords = {secret[key] for key in ("password", "backup-password", "metrics-password")}
     assert len(passwords) == len(rights)
     assert not [password for password in passwords if password in secret["users.acl"]]
-    assert container["command"] == ["flock", "--no-fork", f"{mount['mountPath']}/lock", "valkey-server"]
+    assert container["command"] == ["flock", "--no-fork", f"{mount['mountPath']}/lock", "sh", "/etc/valkey/start.sh"]
     assert settings["--aclfile"].rpartition("/")[2] == "users.acl"
     for _, pod in workloads(objects):
         (volume,) = [entry for entry in pod["spec"]["volumes"] if "secret" in entry]

@@ -147,6 +147,7 @@ FAULTS: dict[Check, dict[str, tuple[Any, ...]]] = {
     },
     manifests.check_valkey: {
         "increments answered before they are on the disk": (STATEFULSET, f"{CONTAINER}/args/5", "always", "everysec"),
+        "what it cuts off is thrown away": (STATEFULSET, f"{CONTAINER}/args/7", "no", "yes"),
         "Valkey without a password": (*USERS, "user counter on", "user counter on nopass"),
         "Valkey keeps nothing": (STATEFULSET, f"{CONTAINER}/args/1", "/data", "/run"),
         "two servers write one log": (STATEFULSET, f"{CONTAINER}/command", ANY, ["valkey-server"]),

@@ -1,6 +1,8 @@
 """The count is saved into a file, and goes on after it where there is none; it never goes back."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,17 +14,32 @@ from lib.network import answers, count
 from lib.service import APP
 from lib.wait import wait_for
 
-VALKEY = "statefulset/counter-valkey"
+VALKEY, POD = "statefulset/counter-valkey", "counter-valkey-0"
+
+
+VOLUME = "/var/local/volumes/node-1"
+LOG = f"{VOLUME}/appendonlydir/appendonly.aof.*.incr.aof"
+
+
+@contextlib.contextmanager
+def stopped_store(cluster: Cluster) -> Iterator[None]:
+    """Stop Valkey, and start it again afterwards."""
+    cluster.kubectl("scale", VALKEY, APP, "--replicas=0")
+    cluster.kubectl("wait", "--for=delete", "pod/counter-valkey-0", APP, "--timeout=60s")
+    yield
+    cluster.kubectl("scale", VALKEY, APP, "--replicas=1")
+
+
+def wait_for_store(cluster: Cluster) -> None:
+    cluster.kubectl("rollout", "status", VALKEY, APP, "--timeout=60s")
+    wait_for("an answer", lambda: answers(READY), 60)
 
 
 def empty_the_store(cluster: Cluster) -> None:
     """Take away what Valkey has on its volume, as on a machine that never counted."""
-    cluster.kubectl("scale", VALKEY, APP, "--replicas=0")
-    cluster.kubectl("wait", "--for=delete", "pod/counter-valkey-0", APP, "--timeout=60s")
-    cluster.node_exec("rm", "--recursive", "/var/local/volumes/node-1/appendonlydir")
-    cluster.kubectl("scale", VALKEY, APP, "--replicas=1")
-    cluster.kubectl("rollout", "status", VALKEY, APP, "--timeout=60s")
-    wait_for("an answer", lambda: answers(READY), 60)
+    with stopped_store(cluster):
+        cluster.node_exec("rm", "--recursive", f"{VOLUME}/appendonlydir")
+    wait_for_store(cluster)
 
 
 def run(name: str, file: Path) -> Run:
@@ -61,3 +78,37 @@ def test_restore_of_something_else_is_refused(tmp_path: Path) -> None:
         file.write_text(content)
         run("restore", file).failed("Name a file that `make backup` wrote")
     run("restore", tmp_path / "nowhere.json").failed()
+
+
+def test_power_loss_while_a_command_was_written_costs_no_count(cluster: Cluster) -> None:
+    before = count(URL)
+    with stopped_store(cluster):
+        # What a disk may have that was promised a command and 4096 bytes, and had not written them all.
+        cluster.node_exec("sh", "-c", f"printf '*2\\r\\n$4\\r\\nIN' >>{LOG}; truncate --size=+4096 {LOG}")
+    wait_for_store(cluster)
+    assert count(URL) == before + 1
+    assert "4106 bytes that nobody had an answer for were moved to /data/cut-" in cluster.kubectl("logs", POD, APP)
+    (kept,) = cluster.node_exec("sh", "-c", f"stat --format=%s {VOLUME}/cut-*.aof").split()
+    assert kept == "4106"
+
+
+@pytest.mark.soak
+def test_damaged_store_is_left_alone_and_the_count_brought_back_by_the_runbook(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    file = tmp_path / "count.json"
+    saved = count(URL)
+    run("backup", file).ok()
+    with stopped_store(cluster):
+        cluster.node_exec("sh", "-c", f"printf '#lost' >>{LOG}; cat {LOG} >>{LOG}; sha256sum {LOG} >{VOLUME}/sum")
+    said = "It was left as it is: docs/runbooks/ValkeyDown.md"
+    wait_for("the refusal", lambda: said in cluster.kubectl("logs", POD, APP, check=False), 60)
+    cluster.node_exec("sha256sum", "--check", f"{VOLUME}/sum")
+    cluster.kubectl("scale", "deployment/counter", APP, "--replicas=0")
+    with stopped_store(cluster):
+        cluster.node_exec("mv", f"{VOLUME}/appendonlydir", f"{VOLUME}/damaged")
+    cluster.kubectl("rollout", "status", VALKEY, APP, "--timeout=60s")
+    run("restore", file).ok(f"goes on after {saved}")
+    cluster.kubectl("scale", "deployment/counter", APP, "--replicas=2")
+    wait_for("an answer", lambda: answers(READY), 60)
+    assert count(URL) == saved + 1
