@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 from lib.cluster import Cluster
+from lib.command import run
 from lib.docker import docker
-from lib.environment import PORT, READY, URL
+from lib.environment import PORT, READY, URL, playbook
 from lib.load import Load
 from lib.network import answers, count
 from lib.prometheus import MONITORING, Prometheus
@@ -78,3 +79,13 @@ def test_count_goes_on_where_it_was(cluster: Cluster, kill: Callable[[Cluster], 
     left_out += count(URL) - max(counts) - 1
     assert 0 <= left_out <= len(load.failures)
     assert oldest_figure(cluster) == oldest
+
+
+def test_host_port_that_docker_has_closed_is_opened_again(cluster: Cluster) -> None:
+    before = count(URL)
+    # As when it runs out of file descriptors: docker starts it with the node alone.
+    run("pkill", "--full", f"docker-proxy .*-host-port {PORT} ")
+    with pytest.raises(OSError, match="refused"):
+        count(URL)
+    playbook(name="app").ok("Docker does not forward the port any more")
+    assert count(URL) == before + 1

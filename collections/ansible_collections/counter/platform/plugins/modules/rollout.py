@@ -61,8 +61,14 @@ EXAMPLES = r"""
     timeout: 120
 """
 
-RETURN = "{}"
+RETURN = r"""
+refused:
+  description: Whether nothing accepts connections at O(url), though everything else has come.
+  returned: when the module fails
+  type: bool
+"""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +81,8 @@ from ansible_collections.counter.platform.plugins.module_utils.loopback import a
 
 LAST_EVENTS = 15
 LAST_LINES = 10
+REFUSED_SECONDS = 10
+"""How long an address may refuse connections after everything else has come."""
 
 ARGUMENTS: dict[str, Any] = {
     "kubectl": {"type": "path", "required": True},
@@ -99,6 +107,9 @@ class Rollout:
             f"--kubeconfig={params['kubeconfig']}",
             f"--namespace={params['namespace']}",
         ]
+        self._all_else_came = threading.Event()
+        self.refused = False
+        """What RETURN says."""
 
     def missing(self) -> list[str]:
         """Wait, and return what did not come in time."""
@@ -107,10 +118,12 @@ class Rollout:
         ]
         for name, condition in self._params["conditions"].items():
             waits.append(partial(self._wait, f"{condition} of {name}", "wait", name, f"--for=condition={condition}"))
-        if self._params["url"]:
-            waits.append(self._wait_for_answer)
-        with ThreadPoolExecutor(len(waits) or 1) as pool:
-            return [text for text in pool.map(lambda wait: wait(), waits) if text]
+        with ThreadPoolExecutor(len(waits) + 1) as pool:
+            answer = pool.submit(self._wait_for_answer) if self._params["url"] else None
+            missing = [text for text in pool.map(lambda wait: wait(), waits) if text]
+            if not missing:
+                self._all_else_came.set()
+            return [*missing, *filter(None, [answer.result() if answer else ""])]
 
     def evidence(self) -> str:
         """Return the namespace's last events and the pods' last log lines."""
@@ -130,13 +143,20 @@ class Rollout:
     def _wait_for_answer(self) -> str:
         """Ask until the address answers: what is on the way to it may follow the pods by a moment."""
         deadline = time.monotonic() + self._timeout
+        refused_until = float("inf")
         url: str = self._params["url"]
         while True:
             try:
                 with ask(url, timeout=5):
                     return ""
             except OSError as error:
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                if not isinstance(getattr(error, "reason", None), ConnectionRefusedError):
+                    refused_until = float("inf")
+                elif self._all_else_came.is_set():
+                    refused_until = min(refused_until, now + REFUSED_SECONDS)
+                self.refused = now > refused_until
+                if self.refused or now > deadline:
                     return f"{url}: {error}"
             time.sleep(0.5)
 
@@ -148,10 +168,11 @@ class Rollout:
 
 
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    """Wait, in check mode for a second. Raises :class:`CommandError` that names what did not come."""
+    """Wait, in check mode for a second; where something does not come, ``failed`` with what RETURN says."""
     rollout = Rollout(params, min(params["timeout"], 1) if check_mode else params["timeout"])
     if missing := rollout.missing():
-        raise CommandError("\n".join(["This did not come:", *missing, *([] if check_mode else [rollout.evidence()])]))
+        said = "\n".join(["This did not come:", *missing, *([] if check_mode else [rollout.evidence()])])
+        return {"failed": True, "msg": said, "refused": rollout.refused}
     return {"changed": False}
 
 

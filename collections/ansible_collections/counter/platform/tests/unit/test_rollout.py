@@ -52,6 +52,14 @@ def test_an_address_that_never_answers(wait: Module, timeout: int, check: bool) 
     assert "Connection refused" in said
 
 
+def test_port_that_stays_closed_when_all_else_came_is_told_from_a_service_that_is_not_ready(wait: Module) -> None:
+    closed, sound = "http://127.0.0.1:1/", {"kubectl": "/bin/true", "workloads": ["deployment/counter"]}
+    started = time.monotonic()
+    assert wait(url=closed, timeout=60, **sound)["refused"]
+    assert 10 < time.monotonic() - started < 20
+    assert not wait(url=closed, timeout=1, workloads=["deployment/counter"])["refused"]
+
+
 def test_everything_that_did_not_come_is_named_in_order(wait: Module, url: str) -> None:
     workloads = ["statefulset/valkey", "deployment/counter"]
     said = wait(workloads=workloads, conditions={"hpa/counter": "ScalingActive"}, url=url)["msg"].splitlines()
