@@ -1,11 +1,13 @@
 """What becomes of an environment when runs are killed, things fail and time passes; `local` stands at the end."""
 
+import base64
 import json
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from lib.cluster import Cluster
 from lib.command import execute, run
 from lib.docker import docker, running
@@ -66,6 +68,25 @@ def test_certificates_are_renewed_in_their_last_days() -> None:
     assert Cluster("local").get("nodes")["items"], "the API server takes the new one"
     assert json.loads(RECORD.read_text())["current"]["certificates_end"] > record["current"]["certificates_end"]
     assert count(URL) == before + 1
+
+
+def test_certificates_that_ended_while_the_machine_was_off_are_renewed() -> None:
+    before, node = count(URL), Cluster("local").node
+    short = "sed 's/^kind: ClusterConfiguration$/&\\ncertificateValidityPeriod: 1s/' /kind/kubeadm.conf >/short.conf"
+    docker("exec", node, "sh", "-c", f"{short} && kubeadm certs renew all --config=/short.conf")
+    user = f"--org=system:nodes --client-name=system:node:{node} --validity-period=1s"
+    made = docker("exec", node, "sh", "-c", f"kubeadm kubeconfig user --config=/kind/kubeadm.conf {user}")
+    (about,) = yaml.safe_load(made)["users"]
+    pem = b"".join(base64.b64decode(about["user"][f"client-{part}-data"]) for part in ("certificate", "key")).decode()
+    kubelet = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+    run("docker", "exec", "--interactive", node, "sh", "-c", f"rm {kubelet} && cat >{kubelet}", stdin=pem)
+    docker("stop", node)
+    record = json.loads(RECORD.read_text())
+    record["current"]["certificates_end"] = str(datetime.now(UTC).date() - timedelta(days=1))
+    RECORD.write_text(json.dumps(record))
+    execute("make", "up").ok()
+    assert count(URL) == before + 1
+    assert json.loads(RECORD.read_text())["current"]["certificates_end"] > str(datetime.now(UTC).date())
 
 
 def test_stopped_node_is_started_again() -> None:

@@ -430,11 +430,16 @@ class Cluster:
         self.remove_leftovers()
 
     def start(self) -> None:
-        """Start stopped nodes, at whatever address, and wait until the API answers and the nodes are ready."""
+        """Start stopped nodes, at whatever address, and wait until the API answers and the nodes are ready.
+
+        Certificates that have ended meanwhile are renewed.
+        """
         nodes = self.current(self.nodes())
         if stopped := [node.name for node in nodes if not node.running]:
             run([self._docker, "start", *stopped])
             nodes = self.current(self.nodes())
+        if self.certificates_end_within(1):
+            self.renew()
         if self.moved(nodes):
             self.readdress()
         self.wait_for_nodes(nodes)
@@ -490,10 +495,20 @@ class Cluster:
         return str(certificate.not_valid_after_utc.date())
 
     def renew(self) -> None:
-        """Renew the control plane's certificates, restart what holds the old ones, and write the kubeconfig."""
+        """Renew all certificates, restart what holds the old ones, and write the kubeconfig.
+
+        kubelet renews its own while it runs, and cannot once they have ended (source: kubeadm's troubleshooting).
+        """
         nodes = self.current(self.nodes())
         self._progress("renewing certificates")
-        run([self._docker, "exec", control_plane(nodes).name, "kubeadm", "certs", "renew", "all"])
+        node = control_plane(nodes).name
+        run([self._docker, "exec", node, "kubeadm", "certs", "renew", "all"])
+        conf, user = "/kind/kubeadm.conf", f"--org=system:nodes --client-name=system:node:{node}"
+        own = (
+            f"kubeadm kubeconfig user --config={conf} {user} >/etc/kubernetes/kubelet.conf"
+            " && rm --force /var/lib/kubelet/pki/kubelet* && systemctl restart kubelet"
+        )
+        run([self._docker, "exec", node, "sh", "-c", own])
         self._restart_control_plane(nodes)
         self.write_kubeconfig()
         self.record.current["certificates_end"] = self._read_certificates_end()
