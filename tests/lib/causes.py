@@ -124,6 +124,13 @@ def log_host_is_away(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
+def lines_are_too_old(cluster: Cluster) -> Iterator[None]:
+    """Push a line that is older than the log host keeps lines."""
+    Lines(cluster).logs.pushed("old", age=400 * 86400)
+    yield
+
+
+@contextmanager
 def disk_of_the_log_host_fills(cluster: Cluster) -> Iterator[None]:
     """Fill all but a tenth of a further disk of the log host."""
 

@@ -50,9 +50,14 @@ class Lines:
     def address(self) -> str:
         return docker("inspect", self.host, "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
 
+    @property
+    def logs(self) -> Logs:
+        """The log host's interface."""
+        return Logs(self.host, self.address, self.secrets)
+
     def query(self, query: str) -> list[dict[str, str]]:
         """Return what a LogsQL query of the last day finds."""
-        return Logs(self.host, self.address, self.secrets).query(query, hours=24)
+        return self.logs.query(query, hours=24)
 
     def counted(self, run: str) -> dict[str, tuple[int, int]]:
         """Return for each pod of a run how many of its lines have arrived, and how many different numbers they have."""

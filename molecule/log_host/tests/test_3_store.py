@@ -44,6 +44,23 @@ def test_lines_come_by_otlp_with_their_streams_and_fields(store: LogHost) -> Non
         assert (record["pod"], record["node"], record["status"]) == ("counter-1", "node-1", "200")
 
 
+def test_lines_that_are_taken_and_dropped_are_counted(machine: LogHost) -> None:
+    """Those of another time; Loki answers 400 to them."""
+
+    def dropped() -> dict[str, int]:
+        return {
+            reason: int(lines)
+            for reason, lines in re.findall(
+                r'vl_rows_dropped_total\{reason="(\w+)"\} (\d+)', machine.own_port("/metrics")
+            )
+        }
+
+    before = dropped()
+    for days in (400, -400):
+        machine.logs.pushed("of another time", age=days * 86400)
+    wait_for("the figure", lambda: sum(dropped().values()) == sum(before.values()) + 2, 10)
+
+
 def test_unit_has_few_rights(store: LogHost) -> None:
     report = store.run("systemd-analyze", "security", "--no-pager", "log-store.service")
     (score,) = re.findall(r"Overall exposure level for log-store.service: ([\d.]+)", report)

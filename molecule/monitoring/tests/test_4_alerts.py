@@ -33,6 +33,7 @@ GROUPS: list[tuple[Causes, float]] = [
             causes.certificate_of_the_log_host_ends_soon: {"LogHostCertificateEnds"},
             causes.certificate_of_a_client_ends_soon: {"ClusterCertificatesEnd"},
             methodcaller("without", "collector", "logging"): {"NoLinesArrive"},
+            causes.lines_are_too_old: {"LogStoreDropsLines"},
             causes.disk_of_the_log_host_fills: {"LogHostDiskFills"},
             causes.client_fills_valkeys_memory: {"ValkeyMemoryFills"},
             causes.pod_is_busy: {"AutoscalerAtMaximum"},

@@ -152,9 +152,10 @@ DASHBOARDS = (
         )),
     )),
     Dashboard("logs", "Logs", (
-        Panel("Lines", "reqps", "Lines that collectors read, and records that the log store took.", (
+        Panel("Lines", "reqps", "Lines that collectors read, and records that the log store took or dropped.", (
             Query("sum(rate(otelcol_receiver_accepted_log_records_total[$__rate_interval]))", "read"),
             Query("sum(rate(vl_rows_ingested_total[$__rate_interval]))", "stored"),
+            Query('sum(rate(vl_rows_dropped_total{reason!="debug"}[$__rate_interval]))', "dropped"),
         )),
         Panel("Collector's queue", "percentunit", "How full the queue on each node's disk is.", (
             Query("max by (pod) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)", "{{pod}}"),
