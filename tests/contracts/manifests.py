@@ -250,6 +250,15 @@ def check_roots(objects: list[Object]) -> None:
         assert container["securityContext"].get("readOnlyRootFilesystem") is True, f"{where} can write to its root"
 
 
+@of(*EVERY_ROLE)
+def check_environments(objects: list[Object]) -> None:
+    """No container has a secret in its environment, which children inherit and `kubectl exec` and crashes print."""
+    for where, container in all_containers(objects):
+        told = [entry["name"] for entry in container.get("env", []) if "secretKeyRef" in entry.get("valueFrom", {})]
+        told += [entry for entry in container.get("envFrom", []) if "secretRef" in entry]
+        assert not told, f"{where}: {told}"
+
+
 def the_service(objects: list[Object]) -> tuple[Object, Object, Object]:
     """Return the Deployment's template of a pod, its container of the service and its sidecar."""
     pod = one(objects, "Deployment", "counter")["spec"]["template"]

@@ -127,6 +127,14 @@ FAULTS: dict[Check, dict[str, tuple[Any, ...]]] = {
     manifests.check_roots: {
         "sidecar can write to its root": (DEPLOYMENT, f"{SIDECAR}/securityContext/readOnlyRootFilesystem", ANY),
     },
+    manifests.check_environments: {
+        "a password in the environment": (
+            DEPLOYMENT,
+            f"{CONTAINER}/env/0",
+            ANY,
+            {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "counter-valkey", "key": "password"}}},
+        ),
+    },
     manifests.check_proxy: {
         "drops every fifth request": (*PROXY, BACKEND, f"http-request silent-drop if {{ rand(5) eq 0 }}\n{BACKEND}"),
         "hangs for 3 s": (*PROXY, BACKEND, f"tcp-request inspect-delay 3s\n{BACKEND}"),
