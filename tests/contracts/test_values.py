@@ -293,6 +293,8 @@ def with_image(image: str) -> Values:
 
 CASES: list[Case] = [
     *((role_of(name), {name: value}, (name, shown(value), remedy)) for name, value, remedy in REFUSED),
+    ("offline_images", {"_offline_images_architecture": "aarch64"}, ("This machine is aarch64", "has to be x86_64")),
+    ("offline_images", {"_offline_images_memory_mib": 2048}, ("with 2048 MiB", "from a registry or a bundle")),
     # Of several networks the one that is wrong is named.
     *(
         ("log_instance", {**ON_EC2, name: value}, (name, *(value[-1:] if isinstance(value, list) else ()), remedy))

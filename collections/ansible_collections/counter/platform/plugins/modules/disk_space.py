@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: disk_space
-short_description: Fail where a file system has less free space than needed
+short_description: Fail where a file system has less free space than needed, or runs no program
 description:
   - Adds up what is needed by file system, since several folders may be on one, and compares it with the free space.
   - A folder that is not there yet counts for the file system that it would be on. It changes nothing.
@@ -26,8 +26,12 @@ options:
         description: Free space that is needed in it, in GiB.
         type: int
         required: true
+      programs:
+        description: Whether programs are run in it, which the mount option noexec forbids.
+        type: bool
+        default: false
       remedy:
-        description: What to do where there is less, as a sentence.
+        description: What to do where there is less, or no program would run, as a sentence.
         type: str
         required: true
 author: counter-platform contributors
@@ -49,6 +53,7 @@ free:
   type: dict
 """
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -65,6 +70,7 @@ ARGUMENTS: dict[str, Any] = {
         "options": {
             "path": {"type": "path", "required": True},
             "gib": {"type": "int", "required": True},
+            "programs": {"type": "bool", "default": False},
             "remedy": {"type": "str", "required": True},
         },
     }
@@ -84,7 +90,11 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         folder = existing(Path(need["path"]).absolute())
         free[need["path"]] = shutil.disk_usage(folder).free // 2**30
         by_file_system.setdefault(folder.stat().st_dev, []).append(need)
-    wrong = []
+    wrong = [
+        f"{need['path']} is on a file system with the mount option noexec. {need['remedy']}"
+        for need in params["needs"]
+        if need["programs"] and os.statvfs(existing(Path(need["path"]))).f_flag & os.ST_NOEXEC
+    ]
     for needs in by_file_system.values():
         first = needs[0]["path"]
         if free[first] >= sum(need["gib"] for need in needs):

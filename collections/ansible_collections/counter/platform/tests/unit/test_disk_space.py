@@ -11,8 +11,8 @@ MEMORY = "/dev/shm"  # noqa: S108 (nothing is written)
 HUGE = 10**6
 
 
-def need(path: Path | str, gib: int, remedy: str = "Free some.") -> dict[str, Any]:
-    return {"path": str(path), "gib": gib, "remedy": remedy}
+def need(path: Path | str, gib: int, remedy: str = "Free some.", *, programs: bool = False) -> dict[str, Any]:
+    return {"path": str(path), "gib": gib, "remedy": remedy, "programs": programs}
 
 
 def asked(*needs: dict[str, Any]) -> dict[str, Any]:
@@ -45,3 +45,13 @@ def test_each_file_system_that_is_too_small_is_named(tmp_path: Path, here: int, 
     message = asked(need(tmp_path, here), need(MEMORY, there))["msg"]
     assert (f"{tmp_path} has" in message) == (here == HUGE)
     assert (f"{MEMORY} has" in message) == (there == HUGE)
+
+
+def test_file_system_that_runs_no_program_is_named(tmp_path: Path) -> None:
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    place = next((mount[1] for mount in mounts if "noexec" in mount[3].split(",")), None)
+    if place is None:
+        pytest.skip("every file system of this machine runs programs")
+    message = asked(need(place, 0, "Move it.", programs=True), need(tmp_path, 0, programs=True))["msg"]
+    assert message == f"{place} is on a file system with the mount option noexec. Move it."
+    assert "failed" not in asked(need(place, 0))
