@@ -64,7 +64,7 @@ FACTS: dict[str, Any] = {
     "_logging_password": "generated as well",
     "log_instance_address": "172.18.0.3",
     "monitoring_images": {
-        "results": [_image(name) for name in ("prometheus", "alertmanager", "kube-state-metrics", "valkey-exporter")]
+        "results": [_image(name) for name in ("prometheus", "alertmanager", "kube-state-metrics", "exporters")]
     },
     "_monitoring_log_ca": "certificate",
     "_monitoring_log_password": "generated once more",
@@ -478,6 +478,18 @@ def check_way_out_of_alertmanager(objects: list[Object]) -> None:
     config = yaml.safe_load(one(objects, "Secret", "alertmanager")["stringData"]["alertmanager.yml"])
     sent = [receiver for receiver in config["receivers"] if receiver["name"] != "page"]
     assert ("egress" in spec) is bool(sent)
+
+
+@of(MONITORING)
+def check_probe_of_the_service(objects: list[Object]) -> None:
+    """The probe asks for what does not count, and ends before Prometheus stops waiting for it."""
+    config = yaml.safe_load(one(objects, "ConfigMap", "prometheus")["data"]["prometheus.yml"])
+    modules = yaml.safe_load(one(objects, "ConfigMap", "blackbox-exporter")["data"]["blackbox.yml"])["modules"]
+    (parameters,) = [job["params"] for job in config["scrape_configs"] if job["job_name"] == "counter-probe"]
+    assert [target.partition(".svc:")[2] for target in parameters["target"]] == ["9000/readyz"]
+    (module,) = [modules[name] for name in parameters["module"]]
+    assert module["http"]["follow_redirects"] is False
+    assert int(module["timeout"].removesuffix("s")) < int(config["global"]["scrape_timeout"].removesuffix("s"))
 
 
 @of(LOGGING)

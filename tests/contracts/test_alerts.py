@@ -24,7 +24,7 @@ needs_modules = pytest.mark.mirrors
 RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))
 CAUSES: list[Json] = load(ROOT / "tests/contracts/alerts_test.yml")
 # What is there as long as nothing is wrong, where a cause does not name it.
-THERE = {'kube_deployment_status_replicas_available{deployment="counter",namespace="counter"}': "2x200"}
+THERE = {'probe_success{job="counter-probe"}': "1x200"}
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 
 
@@ -98,7 +98,7 @@ def test_operators_kinds_fit_its_own_schemas() -> None:
     # What playbooks/operator.yml writes.
     text = value_of("local", "monitoring", "lookup('ansible.builtin.template', 'operator.yaml.j2')")
     objects: list[Object] = [entry for entry in yaml.safe_load_all(text) if entry]
-    assert {entry["kind"] for entry in objects} == {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
+    assert {entry["kind"] for entry in objects} == {"PodMonitor", "ServiceMonitor", "Probe", "PrometheusRule"}
     for entry in objects:
         definition = f"example/prometheus-operator-crd/monitoring.coreos.com_{entry['kind'].lower()}s.yaml"
         versions = load(source / definition)["spec"]["versions"]

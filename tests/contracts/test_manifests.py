@@ -178,6 +178,10 @@ FAULTS: dict[Check, dict[str, tuple[Any, ...]]] = {
         "Prometheus reads secrets": ("ClusterRole/monitoring-prometheus", "/rules/0/resources/0", "nodes", "secrets"),
         "lists secrets": ("ClusterRole/monitoring-kube-state-metrics", "/rules/0/resources/0", ANY, "secrets"),
     },
+    manifests.check_probe_of_the_service: {
+        "counts": ("ConfigMap/prometheus", "/data/prometheus.yml", ":9000/readyz", ":9000/"),
+        "outlasts Prometheus": ("ConfigMap/blackbox-exporter", "/data/blackbox.yml", "timeout: 4s", "timeout: 10s"),
+    },
     manifests.check_way_out_of_alertmanager: {
         "no way out is closed": ("NetworkPolicy/alertmanager-out", "/spec/policyTypes", ANY, ["Ingress"]),
     },

@@ -14,8 +14,8 @@ from lib.service import OUTSIDE
 from lib.wait import wait_for, wait_until_none
 
 JOBS = {
-    "alertmanager", "apiserver", "cadvisor", "collector", "coredns", "counter", "counter-proxy", "kube-state-metrics",
-    "kubelet", "log-host", "log-store", "metrics-server", "prometheus", "valkey",
+    "alertmanager", "apiserver", "cadvisor", "collector", "coredns", "counter", "counter-probe", "counter-proxy",
+    "kube-state-metrics", "kubelet", "log-host", "log-store", "metrics-server", "prometheus", "valkey",
 }  # fmt: skip
 # Its alert takes a minute: test_4_alerts.py comes when it is over.
 pytestmark = pytest.mark.usefixtures("ending")
@@ -46,6 +46,7 @@ def requests(prometheus: Prometheus) -> None:
 
 def test_every_target_gives_metrics(prometheus: Prometheus) -> None:
     wait_for("every target", lambda: prometheus.scraped() == JOBS, 60)
+    wait_for("the probe", lambda: prometheus.value("probe_success") == 1, 60)
 
 
 def faults(prometheus: Prometheus) -> list[str]:

@@ -40,6 +40,7 @@ def table_of(cluster: Cluster) -> Table:
         "proxy 9000": (service, 9000),
         "Valkey 6379": (address(there["counter", "valkey"]), 6379),
         "exporter 9121": (address(asking["valkey-exporter"]), 9121),
+        "blackbox exporter 9115": (address(asking["blackbox-exporter"]), 9115),
         "kube-state-metrics 8080": (address(asking["kube-state-metrics"]), 8080),
         "Alertmanager 9093": (address(asking["alertmanager"]), 9093),
         "Prometheus 9090": (address(asking["prometheus"]), 9090),
@@ -55,7 +56,8 @@ def table_of(cluster: Cluster) -> Table:
 
 
 def test_every_cell_of_the_table(cluster: Cluster) -> None:
-    assert set(TABLE) - set(OTHERS) == {"prometheus", "alertmanager", "kube-state-metrics", "valkey-exporter"}
+    exporters = {"kube-state-metrics", "valkey-exporter", "blackbox-exporter"}
+    assert set(TABLE) - set(OTHERS) == {"prometheus", "alertmanager", *exporters}
     assert set(OTHERS) - set(TABLE) == {"elsewhere"}
     with pods(cluster, OTHERS):
         # What another job replaces or stops meanwhile is closed to everybody; a policy stays wrong.

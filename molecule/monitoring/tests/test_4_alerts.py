@@ -22,7 +22,7 @@ from lib.webhook import Webhook
 
 Causes = dict[Callable[[Cluster], AbstractContextManager[None]], set[str]]
 ERRORS, LATENCY = ({f"Counter{what}BurnBudgetFast", f"Counter{what}BurnBudgetSlowly"} for what in ("Errors", "Latency"))
-AWAY: Causes = {causes.valkey_is_away: {"ValkeyDown", "CounterNotReady", *ERRORS}}
+AWAY: Causes = {causes.valkey_is_away: {"ValkeyDown", "CounterUnreachable", *ERRORS}}
 # What is made together, and how many seconds it may take until all have fired.
 GROUPS: list[tuple[Causes, float]] = [
     # While Valkey is away, answers are slow as well.
