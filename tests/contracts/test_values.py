@@ -128,6 +128,7 @@ REFUSED: list[Row] = [
     ("offline_images_engine_gib", 1000000, "Free some of Docker's, as by `docker system prune`"),
     ("offline_images_go_tags", ["grpc notrace"], "as in [grpcnotrace]"),
     ("offline_images_suite", "12", "by its code name, as in bookworm"),
+    ("offline_images_memory_gib", 1000000, "lower offline_images_memory_gib"),
     ("offline_images_tmp_gib", 1000000, "or set TMPDIR to a folder on a larger disk"),
     ("platform_bin_dir", "bin", "Write them from the root on"),
     ("platform_cache_days", 0, "it has to be 1 or more"),
@@ -294,7 +295,6 @@ def with_image(image: str) -> Values:
 CASES: list[Case] = [
     *((role_of(name), {name: value}, (name, shown(value), remedy)) for name, value, remedy in REFUSED),
     ("offline_images", {"_offline_images_architecture": "aarch64"}, ("This machine is aarch64", "has to be x86_64")),
-    ("offline_images", {"_offline_images_memory_mib": 2048}, ("with 2048 MiB", "from a registry or a bundle")),
     # Of several networks the one that is wrong is named.
     *(
         ("log_instance", {**ON_EC2, name: value}, (name, *(value[-1:] if isinstance(value, list) else ()), remedy))

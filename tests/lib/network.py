@@ -42,6 +42,12 @@ def answers(url: str, timeout: float = 10) -> bool:
     return True
 
 
+def accepts(port: int) -> bool:
+    """Return whether this machine accepts connections at a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def count(url: str) -> int:
     """Send a request that counts and return its number."""
     return int(json.loads(fetch(url)[1])["count"])

@@ -25,7 +25,7 @@ echo '{"features": {"containerd-snapshotter": true}}' >/etc/docker/daemon.json
 mkdir -p /var/lib/docker/own/upper /var/lib/docker/own/work /srv/cache
 own=upperdir=/var/lib/docker/own/upper,workdir=/var/lib/docker/own/work
 mount -t overlay overlay -o lowerdir=/root/.cache/counter-platform,$own /srv/cache
-rm -r /srv/cache/artifacts/counter-platform_node /srv/cache/artifacts/counter-platform_counter
+rm -rf /srv/cache/artifacts/counter-platform_node /srv/cache/artifacts/counter-platform_counter
 """
 
 

@@ -9,7 +9,7 @@ from lib.command import run
 from lib.docker import docker
 from lib.environment import PORT, READY, URL, playbook
 from lib.load import Load
-from lib.network import answers, count
+from lib.network import accepts, answers, count
 from lib.prometheus import MONITORING, Prometheus
 from lib.service import APP, wait_until_idle
 from lib.wait import wait_for
@@ -85,7 +85,6 @@ def test_host_port_that_docker_has_closed_is_opened_again(cluster: Cluster) -> N
     before = count(URL)
     # As when it runs out of file descriptors: docker starts it with the node alone.
     run("pkill", "--full", f"docker-proxy .*-host-port {PORT} ")
-    with pytest.raises(OSError, match="refused"):
-        count(URL)
+    wait_for("the port to close", lambda: not accepts(PORT), 10)
     playbook(name="app").ok("Docker does not forward the port any more")
     assert count(URL) == before + 1

@@ -33,16 +33,17 @@ def update(*options: str) -> None:
             return
 
 
-def client_settings() -> dict[str, str]:
-    """Return by what settings this machine's apt reaches mirrors, for an apt whose folder is another.
+def client_settings() -> str:
+    """Return by what settings this machine's apt reaches mirrors, as a file of apt's for one whose folder is another.
 
-    They are its proxies, its certificates and the paths of its logins. Raises :class:`CommandError`.
+    They are its proxies, its certificates and the paths of its logins; an address may have a password in it. Raises
+    :class:`CommandError`.
     """
     kinds = ["Acquire::http", "Acquire::https"]
-    lines = run(["apt-config", "dump", "--no-empty", "--format", "%f %v%n", *kinds]).splitlines()
+    own = run(["apt-config", "dump", "--no-empty", "--format", '%f "%v";%n', *kinds])
     logins = run(["apt-config", "shell", "netrc", "Dir::Etc::netrc/f", "netrcparts", "Dir::Etc::netrcparts/d"])
     paths = (word.partition("=") for word in shlex.split(logins))
-    return dict(line.split(" ", 1) for line in lines) | {f"Dir::Etc::{name}": path for name, _, path in paths}
+    return own + "".join(f'Dir::Etc::{name} "{path}";\n' for name, _, path in paths)
 
 
 def mirrors() -> dict[str, str]:

@@ -96,14 +96,17 @@ def fetch(params: dict[str, Any], folder: Path, progress: Progress) -> None:
     (root / "status").touch()
     lines = sources(params["suite"], [], mirrors())
     (root / "etc/apt/sources.list").write_text("".join(f"{line}\n" for line in lines))
+    # A proxy's address may have a password in it, which others would see among the arguments.
+    settings = root / "apt.conf"
+    settings.touch(0o600)
+    settings.write_text(client_settings())
     apt = [*APT_GET, "-o", f"Dir={root}", "-o", f"Dir::State::status={root}/status", "-o", "APT::Sandbox::User=root"]
-    apt += [word for name, value in client_settings().items() for word in ("-o", f"{name}={value}")]
     if not params["check_valid_until"]:
         apt += ["-o", "Acquire::Check-Valid-Until=false"]
     progress("reading package lists")
-    run([*apt, "update"], env={"LC_ALL": "C"})
+    run([*apt, "update"], env={"LC_ALL": "C", "APT_CONFIG": str(settings)})
     install = ["install", "--download-only", "--no-install-recommends", *params["packages"]]
-    follow([*apt, *install], lambda line: progress(line.strip()[:100]))
+    follow([*apt, *install], lambda line: progress(line.strip()[:100]), env={"APT_CONFIG": str(settings)})
     for package in (root / "var/cache/apt/archives").glob("*.deb"):
         # apt writes a colon of an epoch as %3a, which it would take for one in a name of its own.
         package.rename(folder / package.name.replace("%3a", "-"))

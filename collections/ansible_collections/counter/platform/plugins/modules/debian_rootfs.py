@@ -135,7 +135,7 @@ def bootstrap(rootfs: dict[str, Any], folder: Path, progress: Progress, *, check
     client = folder / "client.conf"
     # A proxy's address may have a password in it.
     client.touch(0o600)
-    client.write_text("".join(f'{name} "{value}";\n' for name, value in client_settings().items()))
+    client.write_text(client_settings())
     listed = sources(rootfs["suite"], list(rootfs["newer"]), mirrors())
     (folder / "sources.list").write_text("".join(f"{line}\n" for line in listed))
     wanted = [*rootfs["packages"], *(package for packages in rootfs["newer"].values() for package in packages)]

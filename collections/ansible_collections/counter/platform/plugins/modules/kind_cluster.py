@@ -709,8 +709,8 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
             "create": cluster.create,
             "start": cluster.start,
             "replace": cluster.replace,
-            "adopt": cluster.write_kubeconfig,
-            # A start looks after the address, and after a kubeconfig that is gone as well.
+            # A start looks after the address, ended certificates and a kubeconfig that is gone as well.
+            "adopt": cluster.start,
             "readdress": cluster.start,
             "renew": cluster.renew,
         }

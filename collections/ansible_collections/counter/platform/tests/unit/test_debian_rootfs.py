@@ -116,7 +116,7 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str |
 def test_mirrors_are_reached_as_this_machines_apt_reaches_them(
     make: Module, run_module: RunModule, cache: Path, proxy: set[str | None]
 ) -> None:
-    assert client_settings()["Dir::Etc::netrc"] == "/etc/logins"
+    assert 'Dir::Etc::netrc "/etc/logins";' in client_settings()
     assert "mmdebstrap" in make()["msg"]
     assert proxy == {"Basic dXNlcjpzZWNyZXQ="}
     proxy.clear()
