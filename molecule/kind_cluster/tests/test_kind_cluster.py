@@ -36,6 +36,10 @@ def test_policy_agent_listens_on_no_address_of_the_network(cluster: Cluster) -> 
         socket.create_connection((address, 9080), 5)
 
 
+def test_machine_has_inotify_instances_for_several_clusters(cluster: Cluster) -> None:
+    assert int(cluster.node_exec("cat", "/proc/sys/fs/inotify/max_user_instances")) >= 1024
+
+
 def test_packets_are_as_large_as_the_daemon_has_them(cluster: Cluster) -> None:
     (bridge,) = json.loads(docker("network", "inspect", "bridge"))
     interfaces = "cat /sys/class/net/eth0/mtu /sys/class/net/veth*/mtu"
