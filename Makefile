@@ -113,11 +113,11 @@ venv: .venv/synced ## The controller's tools, as locked
 	touch $@
 
 bump: venv ## Bring one version to another: WHAT=kubernetes TO=vX.Y.Z
-	@(cd tests && PYTHONPATH=../collections python -m tools.versions bump '$(WHAT)' '$(TO)')
+	@PYTHONPATH=tests:collections python -m tools.versions bump '$(WHAT)' '$(TO)'
 	$(MAKE) --no-print-directory docs
 
 outdated: venv ## List what is newer on the package mirrors
-	@cd tests && PYTHONPATH=../collections python -m tools.versions outdated
+	@PYTHONPATH=tests:collections python -m tools.versions outdated
 
 licences: venv ## The licence of all that is in the images, against the allowed ones; writes their SBOMs
 	@$(PLAYBOOK) playbooks/sbom.yml $(ARGS)
@@ -132,15 +132,15 @@ test: venv ## Prove everything in a throwaway machine, beside whatever runs here
 ifdef BUNDLE
 	@pytest -m 'not soak and not mirrors' tests/contracts
 else
-	@cd tests && python -m tools.throwaway test $(JOBS)
+	@PYTHONPATH=tests python -m tools.throwaway test $(JOBS)
 endif
 
 soak: venv ## Prove at length what `test` proves in short (JOBS=...)
-	@cd tests && python -m tools.throwaway soak $(JOBS)
+	@PYTHONPATH=tests python -m tools.throwaway soak $(JOBS)
 
 docs: venv ## Write the tables of variables in the READMEs anew
 	@for role in roles/*; do aar-doc --output-template .config/aar-doc/readme.j2 "$$role" markdown; done
-	cd tests && python -m tools.terraform_docs
+	PYTHONPATH=tests python -m tools.terraform_docs
 
 # Two halves side by side, each with its output in one piece. Both run to their end, and either fails the whole.
 lint: venv ## Style, types and the roles' production profile
@@ -152,7 +152,7 @@ lint-ansible:
 lint-code:
 	@ruff check .
 	ruff format --check .
-	mypy conftest.py collections/ansible_collections/counter tests molecule
+	mypy conftest.py collections/ansible_collections/counter tests molecule tools
 	(cd app && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv/app MYPY_CACHE_DIR=$(MYPY_CACHE_DIR)/app \
 	  uv run --quiet --frozen --group lint --group test mypy)
 	yamllint --strict .

@@ -9,6 +9,7 @@ import yaml
 from lib.command import execute
 from lib.network import serving
 from lib.paths import ROOT
+
 from tools import versions
 from tools.versions import VersionError, bump, main, replaced, table, write
 
@@ -45,7 +46,7 @@ def test_what_has_no_version_of_its_own_is_refused_with_a_list(project: Path) ->
             assert f" {name}," in str(error.value)
     # As the Makefile runs it.
     command = [sys.executable, "-m", "tools.versions", "bump", "nonsense", "1"]
-    said = execute(*command, cwd=ROOT / "tests", environment={"PYTHONPATH": "../collections"})
+    said = execute(*command, environment={"PYTHONPATH": "tests:collections"})
     assert said.status == 1
     assert said.output.startswith("error: 'nonsense' has no version of its own")
 

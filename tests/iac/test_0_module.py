@@ -11,12 +11,13 @@ from lib import terraform
 from lib.command import execute
 from lib.paths import ROOT
 from lib.terraform import INPUTS, MODULE, Terraform, TerraformError, copy_of
+
 from tools import terraform_docs
 
 
 def test_readme_has_the_inputs_and_outputs_of_the_module() -> None:
     readme = terraform_docs.README.read_text()
-    assert terraform_docs.with_tables(readme) == readme, "run in tests: python -m tools.terraform_docs"
+    assert terraform_docs.with_tables(readme) == readme, "run PYTHONPATH=tests python -m tools.terraform_docs"
 
 
 def test_every_input_has_a_type_and_every_block_a_description() -> None:

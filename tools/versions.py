@@ -1,7 +1,7 @@
 """Bring one version of the project to another one, and list what is newer on the package mirrors.
 
 ``make bump WHAT=NAME TO=VERSION`` and ``make outdated``. A bump works on a copy, and what changed there is written at
-the end, so a version that the mirrors lack leaves every file as it was. In ``tests``, with ``collections`` in
+the end, so a version that the mirrors lack leaves every file as it was. With ``tests`` and ``collections`` in
 ``PYTHONPATH``: ``python -m tools.versions bump NAME VERSION`` and ``python -m tools.versions outdated``.
 """
 
