@@ -3,7 +3,7 @@
 # Two at a time, each list in its order: the roles share an environment, and what waits most is last.
 ROLE_BUDGETS := platform=60 offline_images=300 counter_image=120 kind_cluster=120 cluster_addons=150 logging=700 \
   log_instance=400 default=500 counter_app=1400 monitoring=2900
-OTHER_BUDGETS := container_engine=120 container_engine_trixie=120 app=900 unit=400 iac=200 log_host=1300 site=5000
+OTHER_BUDGETS := container_engine=120 container_engine_trixie=120 app=300 unit=200 iac=400 log_host=900 site=5000
 BUDGETS := packages=30 $(ROLE_BUDGETS) $(OTHER_BUDGETS) engine_restart=200
 names_of = $(foreach job,$(1),$(firstword $(subst =, ,$(job))))
 ROLES := $(call names_of,$(ROLE_BUDGETS))
