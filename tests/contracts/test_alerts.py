@@ -17,6 +17,7 @@ from lib.command import Run, execute
 from lib.paths import CACHE, ROOT
 from lib.rules import RULES, alerts
 from lib.types import Json
+
 from tools.versions import go, tool
 
 # promtool is compiled, and the kinds are read, from modules of the Go proxy.

@@ -10,6 +10,7 @@ from contracts.project import project_files
 from lib import command
 from lib.machine import MachineError, engine_answers
 from lib.paths import ROOT
+
 from tools.throwaway import check_names, jobs_of
 
 # As test.mk is written, with jobs of its own.

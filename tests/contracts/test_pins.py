@@ -10,6 +10,7 @@ from contracts.manifests import value_of
 from contracts.project import load, project_files
 from lib.command import run
 from lib.paths import ROOT
+
 from tools import versions
 
 IMAGES: dict[str, dict[str, Any]] = value_of("local", "platform", "platform_images")

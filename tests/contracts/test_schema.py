@@ -16,6 +16,7 @@ from jsonschema.exceptions import best_match
 from lib.paths import ROOT
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
+
 from tools.versions import NODE_PROGRAMS, kubernetes_source
 
 pytestmark = pytest.mark.mirrors

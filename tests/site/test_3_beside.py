@@ -6,6 +6,7 @@ from lib.command import execute
 from lib.docker import containers, docker
 from lib.machine import OWNER_LABEL, MachineError, make_image
 from lib.network import count
+
 from tools.throwaway import machine
 
 URL = "http://127.0.0.1:8080/"
