@@ -55,5 +55,7 @@ def test_password_is_in_no_object_but_the_secret(cluster: Cluster) -> None:
     assert (cluster.state / "valkey-password").stat().st_mode & 0o777 == 0o600
     kinds = "pods,statefulsets,deployments,configmaps,replicasets,controllerrevisions,events"
     assert password not in cluster.kubectl("get", kinds, APP, "--output=yaml", "--show-managed-fields")
+    # The autoscaler may just have added one, which has no log yet.
+    cluster.kubectl("rollout", "status", "deployment/counter", APP, "--timeout=60s")
     logs = cluster.kubectl("logs", APP, "--selector=app.kubernetes.io/name in (counter, valkey)", "--all-containers")
     assert password not in logs
