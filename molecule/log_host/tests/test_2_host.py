@@ -73,7 +73,7 @@ def test_files_that_a_killed_run_left_unread_are_read_by_the_next(machine: LogHo
     machine.run("touch", "/usr/local/lib/log-store/log-disk-guard", "/etc/nginx/nginx.conf")
     played = machine.role(parts=["host", "restart"]).ok(changed=1, host=machine.name)
     (restarted,) = re.findall(r"TASK \[log_host : Restart or reload the services\] \*+\n((?:.+\n)+)", played.output)
-    assert re.findall(r"changed: .*item=(.*)\)", restarted) == ["log-disk-guard", "nginx"]
+    assert re.findall(r"changed: .*item=(.*)\)", restarted) == ["log-disk-guard restarted", "nginx reloaded"]
 
 
 @pytest.mark.soak
