@@ -20,10 +20,13 @@ def bare() -> Iterator[Machine]:
 
 
 # containerd's image store saves layers compressed. What was built by another store is not taken from the cache.
+# containerd's files cannot be on the machine's own file system, which is an overlay.
 PREPARE = """
 echo '{"features": {"containerd-snapshotter": true}}' >/etc/docker/daemon.json
 mkdir -p /var/lib/docker/own/upper /var/lib/docker/own/work /srv/cache
 own=upperdir=/var/lib/docker/own/upper,workdir=/var/lib/docker/own/work
+mkdir -p /var/lib/docker/containerd /var/lib/containerd
+mount --bind /var/lib/docker/containerd /var/lib/containerd
 mount -t overlay overlay -o lowerdir=/root/.cache/counter-platform,$own /srv/cache
 rm -rf /srv/cache/artifacts/counter-platform_node /srv/cache/artifacts/counter-platform_counter
 """
