@@ -140,12 +140,16 @@ def disk_of_the_log_host_fills(cluster: Cluster) -> Iterator[None]:
     on_host("truncate", "--size=64M", "/srv/disk")
     on_host("mkfs.ext4", "-q", "/srv/disk")
     on_host("mount", "--options=loop", "/srv/disk", "/mnt")
+    # In its sandbox it sees what was mounted before it; on a host that is no container, what comes later too.
+    restart = ("systemctl", "restart", "prometheus-node-exporter")
+    on_host(*restart)
     try:
         size, free = map(int, on_host("df", "--block-size=1", "--output=size,avail", "/mnt").splitlines()[1].split())
         on_host("fallocate", f"--length={free - size // 10}", "/mnt/filling")
         yield
     finally:
         on_host("umount", "/mnt")
+        on_host(*restart)
         on_host("rm", "/srv/disk")
 
 
