@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from pathlib import Path
 
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 
@@ -33,17 +34,18 @@ def update(*options: str) -> None:
             return
 
 
-def client_settings() -> str:
-    """Return by what settings this machine's apt reaches mirrors, as a file of apt's for one whose folder is another.
+def write_client_settings(target: Path) -> None:
+    """Write the settings by which this machine's apt reaches mirrors, for an apt whose folder is another.
 
-    They are its proxies, its certificates and the paths of its logins; an address may have a password in it. Raises
-    :class:`CommandError`.
+    They are its proxies, its certificates and the paths of its logins. The file is its owner's alone: a proxy's address
+    may have a password in it. Raises :class:`CommandError`.
     """
     kinds = ["Acquire::http", "Acquire::https"]
     own = run(["apt-config", "dump", "--no-empty", "--format", '%f "%v";%n', *kinds])
     logins = run(["apt-config", "shell", "netrc", "Dir::Etc::netrc/f", "netrcparts", "Dir::Etc::netrcparts/d"])
     paths = (word.partition("=") for word in shlex.split(logins))
-    return own + "".join(f'Dir::Etc::{name} "{path}";\n' for name, _, path in paths)
+    target.touch(0o600)
+    target.write_text(own + "".join(f'Dir::Etc::{name} "{path}";\n' for name, _, path in paths))
 
 
 def mirrors() -> dict[str, str]:

@@ -73,7 +73,12 @@ from typing import Any
 
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import follow, run
-from ansible_collections.counter.platform.plugins.module_utils.debian import APT_GET, client_settings, mirrors, sources
+from ansible_collections.counter.platform.plugins.module_utils.debian import (
+    APT_GET,
+    mirrors,
+    sources,
+    write_client_settings,
+)
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 ARGUMENTS: dict[str, Any] = {
@@ -96,10 +101,9 @@ def fetch(params: dict[str, Any], folder: Path, progress: Progress) -> None:
     (root / "status").touch()
     lines = sources(params["suite"], [], mirrors())
     (root / "etc/apt/sources.list").write_text("".join(f"{line}\n" for line in lines))
-    # A proxy's address may have a password in it, which others would see among the arguments.
+    # Not as arguments, which others see.
     settings = root / "apt.conf"
-    settings.touch(0o600)
-    settings.write_text(client_settings())
+    write_client_settings(settings)
     apt = [*APT_GET, "-o", f"Dir={root}", "-o", f"Dir::State::status={root}/status", "-o", "APT::Sandbox::User=root"]
     if not params["check_valid_until"]:
         apt += ["-o", "Acquire::Check-Valid-Until=false"]

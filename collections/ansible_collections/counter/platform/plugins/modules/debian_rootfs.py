@@ -105,7 +105,7 @@ from typing import Any
 
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import ArtifactStore, Progress, digest_of
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, follow
-from ansible_collections.counter.platform.plugins.module_utils.debian import client_settings, mirrors, sources
+from ansible_collections.counter.platform.plugins.module_utils.debian import mirrors, sources, write_client_settings
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 LEFT_OUT = ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*"]
@@ -133,9 +133,7 @@ def bootstrap(rootfs: dict[str, Any], folder: Path, progress: Progress, *, check
     progress("reading package lists")
     (folder / "preferences").write_text(preferences(rootfs["newer"]))
     client = folder / "client.conf"
-    # A proxy's address may have a password in it.
-    client.touch(0o600)
-    client.write_text(client_settings())
+    write_client_settings(client)
     listed = sources(rootfs["suite"], list(rootfs["newer"]), mirrors())
     (folder / "sources.list").write_text("".join(f"{line}\n" for line in listed))
     wanted = [*rootfs["packages"], *(package for packages in rootfs["newer"].values() for package in packages)]
@@ -149,8 +147,8 @@ def bootstrap(rootfs: dict[str, Any], folder: Path, progress: Progress, *, check
         '--aptopt=Acquire::Retries "3"',
         f"--setup-hook=copy-in {folder}/preferences /etc/apt/preferences.d/",
         f"--setup-hook=copy-in {client} /etc/apt/apt.conf.d/",
-        f'--customize-hook=rm "${{1:?}}"/etc/apt/apt.conf.d/{client.name}',
         # `:?` ends the hook should the rootfs ever be empty: the path must never be one of this machine's.
+        f'--customize-hook=rm "${{1:?}}"/etc/apt/apt.conf.d/{client.name}',
         *(f'--customize-hook=rm -rf "${{1:?}}"/{path}' for path in removals(rootfs)),
         rootfs["suite"],
         str(folder / "root.tar"),

@@ -3,16 +3,21 @@
 import re
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.commands import run
-from ansible_collections.counter.platform.plugins.module_utils.debian import KEYRING, client_settings, mirrors, sources
+from ansible_collections.counter.platform.plugins.module_utils.debian import (
+    KEYRING,
+    mirrors,
+    sources,
+    write_client_settings,
+)
 from ansible_collections.counter.platform.plugins.modules.debian_rootfs import preferences
 from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, alone
+from lib.network import serving
 
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt on this machine")
 
@@ -99,24 +104,22 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str |
 
         do_CONNECT = do_GET
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    address = f"http://user:secret@127.0.0.1:{server.server_port}"
-    (tmp_path / "apt.conf").write_text(
-        f'Acquire::http::Proxy "{address}"; Acquire::https::Proxy "{address}"; Dir::Etc::netrc "/etc/logins";'
-    )
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
-    with server, ThreadPoolExecutor() as pool:
-        pool.submit(server.serve_forever)
+    with serving(Handler) as address:
+        proxies = "".join(f'Acquire::{kind}::Proxy "http://user:secret@{address}"; ' for kind in ("http", "https"))
+        (tmp_path / "apt.conf").write_text(f'{proxies}Dir::Etc::netrc "/etc/logins";')
         yield logins
-        server.shutdown()
 
 
 @pytest.mark.engine
 @needs_apt
 def test_mirrors_are_reached_as_this_machines_apt_reaches_them(
-    make: Module, run_module: RunModule, cache: Path, proxy: set[str | None]
+    make: Module, run_module: RunModule, cache: Path, proxy: set[str | None], tmp_path: Path
 ) -> None:
-    assert 'Dir::Etc::netrc "/etc/logins";' in client_settings()
+    settings = tmp_path / "settings"
+    write_client_settings(settings)
+    assert 'Dir::Etc::netrc "/etc/logins";' in settings.read_text()
+    assert settings.stat().st_mode & 0o777 == 0o600
     assert "mmdebstrap" in make()["msg"]
     assert proxy == {"Basic dXNlcjpzZWNyZXQ="}
     proxy.clear()
