@@ -86,15 +86,13 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     """Return what RETURN says; ``failed`` and ``msg`` where space is missing. The same in check mode."""
     free: dict[str, int] = {}
     by_file_system: dict[int, list[dict[str, Any]]] = {}
+    wrong: list[str] = []
     for need in params["needs"]:
         folder = existing(Path(need["path"]).absolute())
         free[need["path"]] = shutil.disk_usage(folder).free // 2**30
         by_file_system.setdefault(folder.stat().st_dev, []).append(need)
-    wrong = [
-        f"{need['path']} is on a file system with the mount option noexec. {need['remedy']}"
-        for need in params["needs"]
-        if need["programs"] and os.statvfs(existing(Path(need["path"]))).f_flag & os.ST_NOEXEC
-    ]
+        if need["programs"] and os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            wrong.append(f"{need['path']} is on a file system with the mount option noexec. {need['remedy']}")
     for needs in by_file_system.values():
         first = needs[0]["path"]
         if free[first] >= sum(need["gib"] for need in needs):
