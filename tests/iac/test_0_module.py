@@ -112,7 +112,7 @@ def test_what_is_not_there_is_a_skip_with_a_remedy_and_a_failure_on_ci(
         for ci, outcome in (("", pytest.skip.Exception), ("true", pytest.fail.Exception)):
             monkeypatch.setenv("CI", ci)
             for require in required:
-                # A skip that nobody expects would skip this test.
+                # An unexpected skip would skip this test.
                 with pytest.raises((pytest.skip.Exception, pytest.fail.Exception), match=said) as ended:
                     require()
                 assert ended.type is outcome

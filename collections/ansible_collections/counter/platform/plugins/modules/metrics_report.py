@@ -128,7 +128,7 @@ class Prometheus:
         self._api = f"/api/v1/namespaces/{namespace}/services/prometheus:9090/proxy/api/v1"
 
     def ask(self, path: str, **values: Any) -> Any:
-        """Return the data of an answer; raise :class:`CommandError` with kubectl's words where there is none."""
+        """Return the data of an answer; raise :class:`CommandError` with kubectl's error if it fails."""
         try:
             return json.loads(run([*self._get, f"{self._api}/{path}?{urlencode(values)}"]))["data"]
         except CommandError as error:
