@@ -14,6 +14,9 @@ from typing import IO, Any
 
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 
+# What the image specification says of running a container; clients leave out some of the rest.
+SETTINGS = ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal")
+
 
 def config_digest(archive: Path) -> str:
     """Return the digest of the image's configuration in a docker archive, ``sha256:`` and 64 hex digits.
@@ -36,14 +39,29 @@ def image_manifest(archive: Path) -> dict[str, Any]:
     return entry
 
 
-def daemon_ids(archive: Path) -> set[str]:
-    """Return the ids under which a daemon may hold the image in a docker archive.
+def image_content(archive: Path) -> dict[str, Any]:
+    """Return what tells the image in a docker archive from others: what :func:`content` returns of its configuration.
 
-    Docker's classic store names an image by its configuration, containerd's by the manifest, which archives of the
-    OCI layout have in ``index.json``.
+    Raises :class:`CommandError` for an invalid docker archive.
     """
-    index = json_member(archive, "index.json") or {"manifests": []}
-    return {config_digest(archive), *(entry["digest"] for entry in index["manifests"])}
+    name = image_manifest(archive)["Config"]
+    about = json_member(archive, name)
+    if about is None:
+        raise CommandError(f"invalid docker archive {archive}: it has no {name}")
+    return content(about["rootfs"]["diff_ids"], about["config"])
+
+
+def content(layers: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells an image from others, whatever store holds it.
+
+    An image's id does not: the classic store takes the configuration's digest, containerd's that of a manifest, which
+    it writes itself for archives without one.
+
+    Args:
+        layers: digests of the uncompressed layers, the lowest first.
+        settings: the configuration's ``config``; names as in the image specification. Empty ones count as missing.
+    """
+    return {"layers": list(layers), **{name: settings[name] for name in SETTINGS if settings.get(name)}}
 
 
 def json_member(archive: Path, name: str) -> Any:

@@ -156,6 +156,7 @@ results:
       type: dict
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -164,7 +165,8 @@ from typing import Any
 
 from ansible_collections.counter.platform.plugins.module_utils.archives import (
     config_digest,
-    daemon_ids,
+    content,
+    image_content,
     write_archive,
     write_layer,
 )
@@ -179,6 +181,7 @@ from ansible_collections.counter.platform.plugins.module_utils.entry import run_
 from ansible_collections.counter.platform.plugins.module_utils.origin import Origin
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+HELD = "[{{json .RootFS.Layers}}, {{json .Config}}]"
 
 
 def content_key(entry: dict[str, Any]) -> str:
@@ -325,10 +328,10 @@ class Builder:
             return False
         try:
             # `image ls` finds no name that is written out with docker.io/library.
-            held = run([self._docker, "image", "inspect", "--format", "{{.Id}}", image]).strip()
+            held = run([self._docker, "image", "inspect", "--format", HELD, image])
         except CommandError:
             return False
-        return held in daemon_ids(archive)
+        return content(*json.loads(held)) == image_content(archive)
 
 
 AS_ROOT = True
