@@ -124,8 +124,7 @@ licences: venv ## The licence of all that is in the images, against the allowed 
 
 # The longest file first: pytest-xdist gives files out in this order, to three as much of it waits.
 quick: venv ## The contracts and unit tests that need no container engine, no root and no package mirror
-	@unset MAKEFLAGS MFLAGS MAKELEVEL
-	pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m 'not soak and not mirrors and not engine' \
+	@pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m 'not soak and not mirrors and not engine' \
 	  tests/contracts/test_values.py tests/contracts collections/ansible_collections/counter/platform/tests/unit
 
 test: venv ## Prove everything in a throwaway machine, beside whatever runs here (JOBS=...); with BUNDLE=... what needs no network
