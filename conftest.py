@@ -4,7 +4,7 @@ Collections are imported as Ansible does. Lookups and filters need Ansible's own
 record of each collection that it imported, and ends with an error at one that Python's usual import brought in before
 it was installed. So it is installed before any test can import one.
 
-A make that a test runs is none of the make that runs the tests, whose settings are in the environment.
+Tests that run make do not inherit the settings of the make that started pytest.
 """
 
 import os

@@ -1,5 +1,6 @@
 """Images, built by a real daemon from files alone."""
 
+import json
 import os
 import re
 import tarfile
@@ -9,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.counter.platform.plugins.module_utils.archives import config_digest, image_manifest
+from ansible_collections.counter.platform.plugins.module_utils.archives import (
+    config_digest,
+    image_content,
+    image_manifest,
+)
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import digest_of_tree
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 from ansible_collections.counter.platform.plugins.modules.container_images import place
@@ -60,6 +65,12 @@ def modes(docker: Docker, image: str) -> dict[str, bool]:
     return {entry.name: entry.mode & 0o111 == 0o111 for entry in files}
 
 
+def layers_held(docker: Docker, image: str) -> list[str]:
+    """Return the digests of the layers that the daemon has under a name."""
+    found: list[str] = json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image))
+    return found
+
+
 def test_an_image_is_built_once(build: Module, docker: Docker, cache: Path) -> None:
     # A bare machine has no client yet, and check mode still knows.
     promised = build(docker="", check=True)
@@ -71,6 +82,7 @@ def test_an_image_is_built_once(build: Module, docker: Docker, cache: Path) -> N
     assert made == promised | {"id": config_digest(Path(made["archive"]))}
     assert made["image"] == f"{docker.name}/image:{made['key']}"
     assert made["loadable"] == {value: made[value] for value in ("image", "archive")}
+    assert layers_held(docker, made["image"]) == image_content(Path(made["archive"]))["layers"]
     assert sorted(path.name for path in Path(made["archive"]).parent.iterdir()) == ["id", "image.tar"]
     assert modes(docker, made["image"]) == {"opt/file": False, "opt/folder/a": True}
 
@@ -183,6 +195,7 @@ def test_a_given_tag_gets_the_image_of_these_inputs(build: Module, docker: Docke
     (source / "file").write_text("content")
     assert load(check=True)["changed"]
     assert load()["changed"]
+    assert layers_held(docker, first["image"]) == image_content(Path(first["archive"]))["layers"]
     assert not load()["changed"]
     # The same files, and another command.
     other = source / "Dockerfile.other"
@@ -222,6 +235,16 @@ def test_what_is_placed_is_what_its_key_stands_for(source: Path, tmp_path: Path)
     assert not (placed / "__pycache__").exists()
     (placed / "file").unlink()
     assert digest_of_tree(source / "folder") == digest_of_tree(placed)
+
+
+def test_an_archive_of_older_dockers(tmp_path: Path) -> None:
+    """Up to Docker 24 an archive names the configuration HEX.json."""
+    (tmp_path / "manifest.json").write_text('[{"Config": "0123abcd.json"}]')
+    with tarfile.open(tmp_path / "image.tar", "w") as tar:
+        tar.add(tmp_path / "manifest.json", "manifest.json")
+    assert config_digest(tmp_path / "image.tar") == "sha256:0123abcd"
+    with pytest.raises(CommandError, match=r"it has no 0123abcd\.json"):
+        image_content(tmp_path / "image.tar")
 
 
 def test_an_archive_that_is_none(tmp_path: Path) -> None:
