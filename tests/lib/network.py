@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,3 +52,18 @@ def accepts(port: int) -> bool:
 def count(url: str) -> int:
     """Send a request that counts and return its number."""
     return int(json.loads(fetch(url)[1])["count"])
+
+
+def count_when_answered(url: str) -> int:
+    """Return what :func:`count` does, as soon as a connection gets as far as a pod; fail after a minute.
+
+    Kubernetes may take the pods out of the Service a moment after what they wait for is back. Nobody counts meanwhile.
+    """
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return count(url)
+        except ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

@@ -138,6 +138,7 @@ import os
 import shutil
 import stat
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,8 @@ class Node:
     """The folder on the machine that is mounted at :data:`RECORD`; empty where none is."""
     address: str
     """IPv4 address on the cluster's network; empty where it has none, as while it is stopped."""
+    started: str
+    """When it was started last, in UTC, as the API writes times: ``2026-11-30T19:52:12Z``."""
 
 
 class Record:
@@ -260,7 +263,8 @@ class Cluster:
                 name = entry["Name"].lstrip("/")
                 network = entry["NetworkSettings"]["Networks"].get(self.name, {})
                 address = network.get("IPAddress", "")
-                found.append(Node(name, entry["Id"], entry["State"]["Running"], cluster, record, address))
+                started = f"{entry['State']['StartedAt'][:19]}Z"
+                found.append(Node(name, entry["Id"], entry["State"]["Running"], cluster, record, address, started))
         return found
 
     def _nodes_of_all_clusters(self) -> list[dict[str, Any]]:
@@ -568,24 +572,53 @@ class Cluster:
             self._progress(text)
 
     def wait_for_nodes(self, nodes: list[Node]) -> None:
-        """Wait until the API of ``nodes`` answers and they are ready."""
-        self._wait(nodes, "the nodes", "wait", "--for=condition=Ready", "node", "--all")
+        """Wait until the API of ``nodes`` answers, they are ready, and their kubelets have told of their pods.
 
-    def _wait(self, nodes: list[Node], what: str, *command: str) -> None:
+        Until a kubelet that was started does, the API has what was before: pods that are ready, and do not run.
+        """
+        about = ["get", "nodes,pods", "--all-namespaces", "--output=json"]
+        self._wait(nodes, "the nodes", *about, is_enough=lambda told: is_current(nodes, json.loads(told)["items"]))
+
+    def _wait(
+        self, nodes: list[Node], what: str, *command: str, is_enough: Callable[[str], bool] = lambda _: True
+    ) -> None:
         """Wait with a command of kubectl; kind's own ``--wait`` ends without an error when its time is over."""
         inside = [self._docker, "exec", control_plane(nodes).name]
         kubectl = [*inside, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
+        limit = "--request-timeout=10s" if command[0] == "get" else "--timeout=10s"
         deadline = time.monotonic() + self._wait_seconds
         while True:
             try:
-                run([*kubectl, *command, "--timeout=10s"])
+                if is_enough(run([*kubectl, *command, limit])):
+                    return
+                fault = "one is not ready, or its kubelet has told nothing since it was started"
             except CommandError as error:
-                if time.monotonic() > deadline:
-                    raise CommandError(f"{what} were not ready within {self._wait_seconds} s: {error}") from error
-                self._progress(f"waiting for {what}")
-                time.sleep(1)
-            else:
-                return
+                fault = str(error)
+            if time.monotonic() > deadline:
+                raise CommandError(f"{what} were not ready within {self._wait_seconds} s: {fault}")
+            self._progress(f"waiting for {what}")
+            time.sleep(1)
+
+
+def is_current(nodes: list[Node], told: list[dict[str, Any]]) -> bool:
+    """Return whether nodes are ready, and neither they nor a pod by what was before they were started.
+
+    Args:
+        nodes: as docker sees them.
+        told: objects of the API, all nodes and pods.
+    """
+    started = {node.name: node.started for node in nodes}
+    for entry in told:
+        status = entry["status"]
+        (ready,) = [it for it in status.get("conditions", []) if it["type"] == "Ready"] or [{"status": "False"}]
+        if entry["kind"] == "Node":
+            if ready["status"] != "True" or ready["lastHeartbeatTime"] < started.get(entry["metadata"]["name"], ""):
+                return False
+        elif ready["status"] == "True":
+            running = [it["state"].get("running", {}).get("startedAt", "") for it in status["containerStatuses"]]
+            if min(running) < started.get(entry["spec"]["nodeName"], ""):
+                return False
+    return True
 
 
 def control_plane(nodes: list[Node]) -> Node:

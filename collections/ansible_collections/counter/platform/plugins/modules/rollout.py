@@ -68,7 +68,6 @@ refused:
   type: bool
 """
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -107,7 +106,6 @@ class Rollout:
             f"--kubeconfig={params['kubeconfig']}",
             f"--namespace={params['namespace']}",
         ]
-        self._all_else_came = threading.Event()
         self.refused = False
         """What RETURN says."""
 
@@ -118,12 +116,13 @@ class Rollout:
         ]
         for name, condition in self._params["conditions"].items():
             waits.append(partial(self._wait, f"{condition} of {name}", "wait", name, f"--for=condition={condition}"))
+        started = time.monotonic()
         with ThreadPoolExecutor(len(waits) + 1) as pool:
-            answer = pool.submit(self._wait_for_answer) if self._params["url"] else None
             missing = [text for text in pool.map(lambda wait: wait(), waits) if text]
-            if not missing:
-                self._all_else_came.set()
-            return [*missing, *filter(None, [answer.result() if answer else ""])]
+        if self._params["url"] and not missing:
+            # Not before: it may be answered by pods that are about to be taken out.
+            missing += filter(None, [self._wait_for_answer(started + self._timeout)])
+        return missing
 
     def evidence(self) -> str:
         """Return the namespace's last events and the pods' last log lines."""
@@ -140,9 +139,8 @@ class Rollout:
             return f"{what}: {error}"
         return ""
 
-    def _wait_for_answer(self) -> str:
+    def _wait_for_answer(self, deadline: float) -> str:
         """Ask until the address answers: what is on the way to it may follow the pods by a moment."""
-        deadline = time.monotonic() + self._timeout
         refused_until = float("inf")
         url: str = self._params["url"]
         while True:
@@ -151,10 +149,8 @@ class Rollout:
                     return ""
             except OSError as error:
                 now = time.monotonic()
-                if not isinstance(getattr(error, "reason", None), ConnectionRefusedError):
-                    refused_until = float("inf")
-                elif self._all_else_came.is_set():
-                    refused_until = min(refused_until, now + REFUSED_SECONDS)
+                is_refused = isinstance(getattr(error, "reason", None), ConnectionRefusedError)
+                refused_until = min(refused_until, now + REFUSED_SECONDS) if is_refused else float("inf")
                 self.refused = now > refused_until
                 if self.refused or now > deadline:
                     return f"{url}: {error}"

@@ -60,6 +60,12 @@ def test_port_that_stays_closed_when_all_else_came_is_told_from_a_service_that_i
     assert not wait(url=closed, timeout=1, workloads=["deployment/counter"])["refused"]
 
 
+def test_an_address_is_asked_when_all_else_has_come(wait: Module, url: str) -> None:
+    said = wait(url=url, workloads=["deployment/counter"])["msg"]
+    assert url not in said
+    assert "/bin/false" in said
+
+
 def test_everything_that_did_not_come_is_named_in_order(wait: Module, url: str) -> None:
     workloads = ["statefulset/valkey", "deployment/counter"]
     said = wait(workloads=workloads, conditions={"hpa/counter": "ScalingActive"}, url=url)["msg"].splitlines()
