@@ -3,11 +3,12 @@
 import json
 import socket
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from lib.wait import wait_for
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -55,15 +56,16 @@ def count(url: str) -> int:
 
 
 def count_when_answered(url: str) -> int:
-    """Return what :func:`count` does, as soon as a connection gets as far as a pod; fail after a minute.
+    """Return what :func:`count` does, as soon as a connection reaches a pod; fail after a minute.
 
-    Kubernetes may take the pods out of the Service a moment after what they wait for is back. Nobody counts meanwhile.
+    Kubernetes may take pods out of the Service a moment after what they wait for is back. A connection that was closed
+    without an answer reached no pod: a counted request that lost its answer shows in the number that follows.
     """
-    deadline = time.monotonic() + 60
-    while True:
+
+    def number() -> int | None:
         try:
             return count(url)
         except ConnectionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
+            return None
+
+    return wait_for("an answer that counts", number, 60)
