@@ -11,7 +11,7 @@ export UV_CACHE_DIR := $(COUNTER_PLATFORM_CACHE)/uv
 export MYPY_CACHE_DIR := $(COUNTER_PLATFORM_CACHE)/mypy
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# Of the calling shell's settings the README's "Your own mirrors, proxy and certificates" names those that count. Another
+# Of the calling shell's settings the page docs/how-to/mirrors.md names those that count. Another
 # locale, another user's ansible.cfg, roles, modules or cluster would make a run of this clone into something else.
 unexport LANGUAGE KUBECONFIG $(filter LC_% PYTHON% ANSIBLE_% K8S_AUTH_%,$(.VARIABLES))
 export LC_ALL := C.UTF-8
@@ -159,4 +159,10 @@ lint-code:
 	  ansible-doc --type $$kind $$(ls collections/ansible_collections/counter/platform/plugins/$${kind/module/modules} \
 	    | sed -n '/^__/d; s/\(.*\)\.py$$/counter.platform.\1/p') >/dev/null
 	done
+	# Newer commits than the rule. A copy without the history has none to check.
+	if git log --no-merges --since=2026-12-01T04:00:00Z --format='%h %s' 2>/dev/null \
+	  | grep -vE '^[0-9a-f]+ [a-z0-9_., /-]{2,40}: [a-z].{0,69}$$'; then
+	  echo "the subjects of these commits are not of the form: area: imperative subject" >&2
+	  exit 1
+	fi
 	shellcheck $$(grep -rlIE --exclude-dir={.venv,.state,.git} '^#!/bin/(ba)?sh' .)

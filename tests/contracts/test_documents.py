@@ -82,6 +82,19 @@ def test_links_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_every_page_is_linked_from_the_index() -> None:
+    index = ROOT / "docs/README.md"
+    linked = {
+        (index.parent / target.partition("#")[0]).resolve() for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[index])
+    }
+    assert [path for path in DOCUMENTS if path.is_relative_to(index.parent) and path not in linked | {index}] == []
+    assert [role / "README.md" for role in ROLES if role / "README.md" not in linked] == []
+
+
+def test_readme_is_read_in_three_minutes() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
 def test_variables_exist() -> None:
     known = common_variables() | {"platform_checked"}
     known |= {name for role in ROLES for name in [*facts_documented(role), *options_of(role), role.name]}

@@ -10,7 +10,7 @@ from lib.paths import ROOT
 
 DOCUMENTS = [
     ROOT / "README.md",
-    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/**/*.md"),
     *ROOT.glob("roles/*/README.md"),
     ROOT / "iac/solution/README.md",
 ]
