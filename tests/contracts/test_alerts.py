@@ -121,9 +121,9 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
     assert named == {str(page.relative_to(ROOT)) for page in RUNBOOKS}
 
 
-def test_runbooks_say_what_to_look_at_and_what_to_do() -> None:
+def test_runbooks_have_diagnosis_and_remedy() -> None:
     for page in RUNBOOKS:
         text = page.read_text()
         assert text.startswith(f"# {page.stem}\n\n"), page
-        assert re.findall(r"^## (.*)$", text, re.M) == ["Look at", "Do"], page
+        assert re.findall(r"^## (.*)$", text, re.M) == ["Diagnosis", "Remedy"], page
         assert text.count("```sh\nexport KUBECONFIG=") == 1, page
