@@ -91,6 +91,15 @@ def test_every_page_is_linked_from_the_index() -> None:
     assert [role / "README.md" for role in ROLES if role / "README.md" not in linked] == []
 
 
+def test_each_decision_has_its_day_and_its_reason() -> None:
+    _, *entries = re.split(r"^## ", TEXTS[ROOT / "docs/decisions.md"], flags=re.MULTILINE)
+    assert len(entries) > 50
+    for entry in entries:
+        parts = [part.split("\n")[0] for part in entry.split("\n**")[1:]]
+        assert re.match(r"What \(20\d\d-\d\d-\d\d\)\.\*\*", parts[0]), entry
+        assert [part.split(".**")[0] for part in parts[1:]] in (["Why"], ["Why", "What else"]), entry
+
+
 def test_readme_is_read_in_three_minutes() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 200
 
