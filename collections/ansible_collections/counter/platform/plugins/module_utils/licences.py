@@ -13,11 +13,11 @@ from email.message import Message
 from fnmatch import fnmatchcase
 
 from cyclonedx.spdx import fixup_id
+from license_expression import ExpressionError, LicenseExpression, LicenseSymbol, LicenseWithExceptionSymbol, Licensing
 
 REFERENCE = "LicenseRef-"
 _GNU = re.compile(r"(agpl|lgpl|gpl|gfdl)(-niv)?(?:-?v?(\d)(?:\.(\d+))?)?(\+|-or-later)?(?:-only)?")
 _FIRST = {"gpl": "1.0", "lgpl": "2.0", "agpl": "3.0", "gfdl": "1.1"}  # of those that name no version
-_WORDS = re.compile(r"[()]|[^\s()]+")
 # What Debian calls otherwise than SPDX (source: the specification of debian/copyright, version 1.0).
 _DEBIAN = {
     "apache-2": "Apache-2.0",
@@ -53,6 +53,7 @@ _PYTHON = {
     "python software foundation license": "PSF-2.0",
 }
 _CLASSIFIER = "License :: OSI Approved :: "
+_SPDX = Licensing()
 
 
 def reference(name: str) -> str:
@@ -123,48 +124,40 @@ def of_wheel(metadata: Message) -> str:
 
 
 def names_in(expression: str) -> list[str]:
-    """Return the licences that an expression is made of, each once."""
-    found, is_exception = [], False
-    for word in _WORDS.findall(expression):
-        if word not in ("(", ")", "AND", "OR", "WITH") and not is_exception:
-            found.append(word)
-        is_exception = word == "WITH"
-    return list(dict.fromkeys(found))
+    """Return the licences that an expression is made of, each once; the whole text for an invalid expression."""
+    try:
+        return list(dict.fromkeys(map(_name, _parsed(expression).get_symbols())))
+    except ExpressionError:
+        return [expression]
 
 
 def refused(expression: str, allowed: Iterable[str]) -> list[str]:
     """Return the licences because of which a list of patterns does not allow an expression; none where it does.
 
-    Of alternatives one is enough. An exception gives more than the licence before it, which is what counts.
+    Of alternatives one is enough. An exception gives more than the licence before it, which is what counts. An invalid
+    expression is never allowed.
     """
     patterns = list(allowed)
-    words = _WORDS.findall(expression)
 
-    def either() -> list[str]:
-        found = [both()]
-        while words and words[0] == "OR":
-            words.pop(0)
-            found.append(both())
-        return [] if [] in found else [name for names in found for name in names]
+    def because(part: LicenseExpression) -> list[str]:
+        if part.isliteral:
+            return [] if any(fnmatchcase(_name(part), pattern) for pattern in patterns) else [_name(part)]
+        found = [because(operand) for operand in part.args]
+        return [] if isinstance(part, _SPDX.OR) and [] in found else [name for names in found for name in names]
 
-    def both() -> list[str]:
-        found = one()
-        while words and words[0] == "AND":
-            words.pop(0)
-            found = found + one()
-        return found
+    try:
+        return list(dict.fromkeys(because(_parsed(expression))))
+    except ExpressionError:
+        return [expression]
 
-    def one() -> list[str]:
-        word = words.pop(0) if words else ""
-        if word == "(":
-            found = either()
-            if words and words[0] == ")":
-                words.pop(0)
-            return found
-        if words[:1] == ["WITH"]:
-            del words[:2]
-        return [] if any(fnmatchcase(word, pattern) for pattern in patterns) else [word]
 
-    found = either()
-    # What is left over is no expression, and nobody has looked at it.
-    return list(dict.fromkeys(found + [expression] * bool(words)))
+def _parsed(expression: str) -> LicenseExpression:
+    parsed = _SPDX.parse(expression)
+    # The parser takes words without an operator between them for one name.
+    if parsed is None or any(" " in symbol.key for symbol in _SPDX.license_symbols(parsed)):
+        raise ExpressionError(expression)
+    return parsed
+
+
+def _name(symbol: LicenseSymbol) -> str:
+    return str(symbol.license_symbol.key if isinstance(symbol, LicenseWithExceptionSymbol) else symbol.key)

@@ -107,7 +107,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
                 url = PackageURL.from_string(component["purl"])
                 expression = expression_of(component)
                 all_urls.add(component["purl"])
-                for name in names_in(expression) or [NO_LICENCE]:
+                for name in names_in(expression) if expression else [NO_LICENCE]:
                     names[f"{REFERENCE}*" if name.startswith(REFERENCE) else name].add(component["name"])
                 reasons = refused(expression, allowed.get(url.type, [])) if expression else [NO_LICENCE]
                 if reasons:

@@ -83,7 +83,9 @@ def test_list_allows_expressions() -> None:
         "BSD-3-Clause WITH X-exception AND MIT": [],
         "GPL-2.0-only WITH X-exception": ["GPL-2.0-only"],
         "MIT ISC": ["MIT ISC"],
-        "MIT AND": [""],
+        "MIT AND": ["MIT AND"],
+        "MIT WITH": ["MIT WITH"],
+        "BSD-3-Clause MIT": ["BSD-3-Clause MIT"],
     }
     assert {expression: licences.refused(expression, ["MIT", "BSD-*"]) for expression in expected} == expected
     assert licences.refused("AGPL-3.0-only AND GPL-3.0-only", ["GPL-*"]) == ["AGPL-3.0-only"]
@@ -92,4 +94,5 @@ def test_list_allows_expressions() -> None:
 def test_expressions_are_put_together_once_each() -> None:
     assert licences.together(["MIT", "ISC OR MIT", "", "MIT"]) == "(ISC OR MIT) AND MIT"
     assert licences.together(["ISC OR MIT"]) == "ISC OR MIT"
+    assert licences.names_in("MIT AND") == ["MIT AND"]
     assert licences.names_in("(ISC OR MIT) AND GPL-2.0-only WITH X-exception AND MIT") == ["ISC", "MIT", "GPL-2.0-only"]
