@@ -24,7 +24,7 @@ from typing import IO
 
 from ansible_collections.counter.platform.plugins.module_utils.archives import image_manifest
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
-from ansible_collections.counter.platform.plugins.module_utils.go_buildinfo import BuildInfo, Module, build_info
+from ansible_collections.counter.platform.plugins.module_utils.go_buildinfo import BuildInfo, Module, build_infos
 from ansible_collections.counter.platform.plugins.module_utils.licences import of_debian, of_wheel
 from packageurl import PackageURL
 
@@ -36,7 +36,7 @@ STORE = PurePosixPath("var/lib/containerd/io.containerd.content.v1.content/blobs
 # A file of the first name hides what lower layers have in its folder, one of this prefix what has the rest of its name
 # (source: OCI image specification).
 OPAQUE, REMOVED = ".wh..wh..opq", ".wh."
-ZSTD, GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
+ZSTD, GZIP, ELF = b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\x7fELF"
 STANDARD_LIBRARY = "BSD-3-Clause"
 
 
@@ -62,50 +62,35 @@ class _Link:
     target: str
 
 
-_Content = str | _Link | BuildInfo | IO[bytes]
+_Content = str | _Link | IO[bytes]
 _Files = dict[str, _Content]
 
 
-def of_image(archive: Path, go_licences: Mapping[str, str]) -> list[Part]:
+def of_image(archive: Path, go_licences: Mapping[str, str], go: str) -> list[Part]:
     """Return the parts of the image in a docker archive, sorted.
 
-    ``go_licences`` are those of Go modules by ``MODULE@VERSION``. Raises :class:`CommandError` or a
-    :class:`tarfile.TarError` for an archive that cannot be read.
+    ``go_licences`` are those of Go modules by ``MODULE@VERSION``, ``go`` is the command. Raises :class:`CommandError`
+    or a :class:`tarfile.TarError` for an archive that cannot be read.
     """
     layers = image_manifest(archive)["Layers"]
     with ExitStack() as stack:
         image = stack.enter_context(tarfile.open(archive))
         files = _overlay(_open(stack, _stream(image, layer)) for layer in layers)
-        found = list(_parts(files, go_licences))
-        blobs = {path: file for path, file in files.items() if not isinstance(file, str | _Link | BuildInfo)}
-        for inner in _images_in(blobs):
+        found = _parts(files, go_licences, go)
+        for inner in _images_in({path: stream for path, stream in _streams(files) if path.parent == STORE}):
             with ExitStack() as open_layers:
-                found += _parts(_overlay(_open(open_layers, stream) for stream in inner), go_licences)
+                found += _parts(_overlay(_open(open_layers, stream) for stream in inner), go_licences, go)
     return _merged(found)
 
 
-def of_folder(folder: Path, go_licences: Mapping[str, str]) -> list[Part]:
+def of_folder(folder: Path, go_licences: Mapping[str, str], go: str) -> list[Part]:
     """Return the parts of the Go programs in a folder, sorted. Raises :class:`CommandError` where there is none."""
-    files: _Files = {}
-    if not folder.is_dir():
-        raise CommandError(f"{folder} is not there")
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as stream:
-                if about := build_info(stream):
-                    files[str(path.relative_to(folder))] = about
-    return _merged(_parts(files, go_licences))
+    return _merged(_linked(build_infos(folder, go), go_licences))
 
 
-def modules_in(folder: Path) -> list[Module]:
+def modules_in(folder: Path, go: str) -> list[Module]:
     """Return the Go modules of the programs in a folder, each once."""
-    found = set()
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as stream:
-                about = build_info(stream)
-                found |= set(about.modules if about else ())
-    return sorted(found, key=str)
+    return sorted({module for about in build_infos(folder, go).values() for module in about.modules}, key=str)
 
 
 def _stream(tar: tarfile.TarFile, name: str | tarfile.TarInfo) -> IO[bytes]:
@@ -188,9 +173,7 @@ def _content(layer: tarfile.TarFile, entry: tarfile.TarInfo, path: PurePosixPath
         return _stream(layer, entry).read().decode(errors="replace")
     if not entry.isfile():
         return None
-    if path.parent == STORE:
-        return _stream(layer, entry)
-    return build_info(_stream(layer, entry)) if entry.mode & 0o111 else None
+    return _stream(layer, entry) if path.parent == STORE or entry.mode & 0o111 else None
 
 
 def _is_text(path: PurePosixPath) -> bool:
@@ -199,7 +182,28 @@ def _is_text(path: PurePosixPath) -> bool:
     return is_wheel or is_copyright or str(path) in (STATUS, RELEASE) or path.parent == STATUS_FOLDER
 
 
-def _images_in(blobs: Mapping[str, IO[bytes]]) -> Iterator[list[IO[bytes]]]:
+def _streams(files: _Files) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
+    """Yield the executables and containerd's store."""
+    for path, content in files.items():
+        if not isinstance(content, str | _Link):
+            yield PurePosixPath(path), content
+
+
+def _programs(files: _Files, go: str) -> dict[str, BuildInfo]:
+    """Return what the Go programs among the executables say of their making. Go reads them from files."""
+    paths: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for path, stream in _streams(files):
+            if path.parent != STORE and stream.read(len(ELF)) == ELF:
+                stream.seek(0)
+                name = str(len(paths))
+                paths[name] = str(path)
+                with Path(folder, name).open("wb") as copy:
+                    shutil.copyfileobj(stream, copy, 2**20)
+        return {paths[name]: about for name, about in build_infos(Path(folder), go).items()}
+
+
+def _images_in(blobs: Mapping[PurePosixPath, IO[bytes]]) -> Iterator[list[IO[bytes]]]:
     """Yield the layers of each image in containerd's store.
 
     Raises :class:`CommandError` where something in there is a part of none of them.
@@ -212,7 +216,7 @@ def _images_in(blobs: Mapping[str, IO[bytes]]) -> Iterator[list[IO[bytes]]]:
         stream.seek(0)
         layers = json.load(stream).get("layers", [])
         # There may be more than layers, such as signatures.
-        paths = [str(STORE / layer["digest"].partition(":")[2]) for layer in layers if "tar" in layer["mediaType"]]
+        paths = [STORE / layer["digest"].partition(":")[2] for layer in layers if "tar" in layer["mediaType"]]
         # An import leaves the manifest that the layers had before they were compressed.
         if paths and blobs.keys() >= set(paths):
             left -= set(paths)
@@ -221,16 +225,19 @@ def _images_in(blobs: Mapping[str, IO[bytes]]) -> Iterator[list[IO[bytes]]]:
         raise CommandError(f"{min(left)} is in containerd's store and in none of its images")
 
 
-def _parts(files: _Files, go_licences: Mapping[str, str]) -> Iterator[Part]:
+def _parts(files: _Files, go_licences: Mapping[str, str], go: str) -> list[Part]:
     texts = {path: content for path, content in files.items() if isinstance(content, str)}
     links = {PurePosixPath(path).name: content.target for path, content in files.items() if isinstance(content, _Link)}
-    programs = {path: content for path, content in files.items() if isinstance(content, BuildInfo)}
-    yield from _debian_packages(texts, links)
+    found = [*_debian_packages(texts, links), *_linked(_programs(files, go), go_licences)]
     for path, text in texts.items():
         if PurePosixPath(path).name == "METADATA":
             fields = HeaderParser().parsestr(text)
             url = PackageURL("pypi", None, fields["Name"], fields["Version"])
-            yield Part(url.name, url, of_wheel(fields))
+            found.append(Part(url.name, url, of_wheel(fields)))
+    return found
+
+
+def _linked(programs: Mapping[str, BuildInfo], go_licences: Mapping[str, str]) -> Iterator[Part]:
     for path, about in programs.items():
         library = PackageURL("golang", None, "stdlib", about.go)
         yield Part("stdlib", library, STANDARD_LIBRARY, frozenset({path}))

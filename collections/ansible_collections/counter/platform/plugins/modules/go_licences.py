@@ -147,7 +147,7 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         files: dict[Module, list[Path]] = {}
         for entry in params["programs"]:
             progress(f"looking for the modules of {entry['artifact']}")
-            modules = modules_in(store.path(*entry["artifact"].split("/")))
+            modules = modules_in(store.path(*entry["artifact"].split("/")), params["go"])
             if missing := [module for module in modules if not folder_of(module, cache).is_dir()]:
                 fetch(missing, Path(entry["source"]), params["go"], cache)
             files |= {module: licence_files(folder_of(module, cache)) for module in modules}

@@ -24,6 +24,10 @@ options:
     description: Result of M(counter.platform.go_licences). Without it no Go module has a licence.
     type: path
     default: ""
+  go:
+    description: The go command, which reads Go programs.
+    type: path
+    required: true
   dest:
     description: Folder that gets a copy of each, C(NAME.cdx.json), and has no others.
     type: path
@@ -43,6 +47,7 @@ EXAMPLES = r"""
 - name: Write the image's SBOM
   counter.platform.image_sbom:
     artifacts: ["{{ image.artifact }}"]
+    go: "{{ platform_bin_dir }}/go"
     cache: "{{ platform_cache_dir }}"
 """
 
@@ -125,7 +130,7 @@ def licence(expression: str) -> License:
     return LicenseExpression(expression)
 
 
-def write(folder: Path, artifact: str, source: Path, go_licences: str, progress: Progress) -> None:
+def write(folder: Path, artifact: str, source: Path, go_licences: str, go: str, progress: Progress) -> None:
     """Write the bill of materials of a result. Raises :class:`CommandError` with its name where it cannot be read."""
     name, _, key = artifact.partition("/")
     progress(f"reading {name}")
@@ -134,9 +139,9 @@ def write(folder: Path, artifact: str, source: Path, go_licences: str, progress:
         archive = source / "image.tar"
         if archive.exists():
             image, _, tag = (image_manifest(archive)["RepoTags"] or [f"{name}:{key}"])[0].rpartition(":")
-            kind, parts = ComponentType.CONTAINER, of_image(archive, known)
+            kind, parts = ComponentType.CONTAINER, of_image(archive, known, go)
         else:
-            image, tag, kind, parts = name, key, ComponentType.APPLICATION, of_folder(source, known)
+            image, tag, kind, parts = name, key, ComponentType.APPLICATION, of_folder(source, known, go)
     except (CommandError, OSError, tarfile.TarError, KeyError, ValueError) as error:
         raise CommandError(f"cannot write the bill of materials of {artifact}: {error!r}") from error
     about = Component(type=kind, name=image, version=tag, bom_ref=artifact)
@@ -154,6 +159,7 @@ def copy(source: Path, target: Path) -> None:
 ARGUMENTS: dict[str, Any] = {
     "artifacts": {"type": "list", "elements": "str", "required": True},
     "go_licences": {"type": "path", "default": ""},
+    "go": {"type": "path", "required": True},
     "dest": {"type": "path", "default": ""},
     "cache": {"type": "path", "required": True},
     "cache_days": {"type": "int", "default": 14},
@@ -177,7 +183,9 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         licences = Path(go_licences).parent.name if go_licences else ""
         inputs = {"form": FORM, "artifact": artifact, "id": identity, "go_licences": licences}
         its_name, its_key = f"{name}-sbom", digest_of(inputs)
-        make = partial(write, artifact=artifact, source=source, go_licences=go_licences, progress=progress)
+        make = partial(
+            write, artifact=artifact, source=source, go_licences=go_licences, go=params["go"], progress=progress
+        )
         changed = store.ensure(its_name, its_key, make, check_mode=check_mode)
         path = store.path(its_name, its_key) / "sbom.cdx.json"
         if dest is not None:

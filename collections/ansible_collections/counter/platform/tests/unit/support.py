@@ -124,10 +124,15 @@ def go_program(*lines: str, go: str = "go1.26.6") -> bytes:
 
     fence = b"0" * 16
     listed = fence + "".join(f"{line}\n" for line in lines).encode() + fence if lines else b""
-    about = b"\xff Go buildinf:\x08\x02" + bytes(16) + string(go.encode()) + string(listed)
+    about = b"\xff Go buildinf:\x08\x02" + bytes(16) + string(go.encode()) + string(listed) + bytes(16)
     names = b"\0.go.buildinfo\0.shstrtab\0"
-    head = struct.pack("<6s34xQ10xHHH", b"\x7fELF\x02\x01", 64, 64, 3, 2)
-    # Of each section: its name, its place and its size.
-    place = 64 * 4
-    sections = [(0, 0, 0), (1, place, len(about)), (15, place + len(about), len(names))]
-    return head + b"".join(struct.pack("<I20xQQ24x", *section) for section in sections) + about + names
+    # Where things are: Go looks for its build information at addresses of 16 bytes' alignment.
+    segments, sections, place = 64, 128, 320
+    # Of an executable for x86-64: its segments and sections, and the section with the names of sections.
+    numbers = (2, 62, 1, segments, sections, 64, 56, 1, 64, 3, 2)
+    head = struct.pack("<7s9xHHI8xQQ4xHHHHHH", b"\x7fELF\x02\x01\x01", *numbers)
+    # The segment that is loaded, and of each section: name, kind, address, place and size.
+    head += struct.pack("<IIQQQQQQ8x", 1, 6, place, place, place, len(about), len(about), 16)
+    for section in ((0, 0, 0, 0, 0), (1, 1, place, place, len(about)), (15, 3, 0, place + len(about), len(names))):
+        head += struct.pack("<II8xQQQ24x", *section)
+    return head + about + names

