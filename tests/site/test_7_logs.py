@@ -1,13 +1,12 @@
 """Logs as a person meets them after `make up`."""
 
+import fcntl
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.request import Request, urlopen
 
-from ansible_collections.counter.platform.plugins.modules.run_lock import hold
 from lib.cluster import Cluster
 from lib.command import execute
 from lib.environment import turn
@@ -21,11 +20,9 @@ URL = "http://127.0.0.1:8080/"
 @contextmanager
 def another_run() -> Iterator[None]:
     """Be a run of the environment that is under way: whoever only reads goes on beside it."""
-    lock = ROOT / ".state/local.lock"
-    with turn():
-        hold(lock, os.getpid())
+    with turn(), (ROOT / ".state/local.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-        lock.unlink()
 
 
 def test_request_is_found_on_the_log_host_within_ten_seconds() -> None:
