@@ -1,6 +1,5 @@
-"""Each alert fires by its cause and has a page that leads on, and prometheus-operator takes what is written for it."""
+"""Each alert fires by its cause and has a page that leads on."""
 
-import json
 import re
 from pathlib import Path
 
@@ -8,25 +7,21 @@ import pytest
 import yaml
 from ansible_collections.counter.platform.plugins.modules import go_programs
 from ansible_collections.counter.platform.tests.unit.support import with_defaults
-from contracts.manifests import MONITORING, Object, value_of
+from contracts.manifests import MONITORING, value_of
 from contracts.project import load
-from contracts.test_schema import strict
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 from lib.command import Run, execute
 from lib.paths import CACHE, ROOT
 from lib.rules import RULES, alerts
 from lib.types import Json
 
-from tools.versions import go, tool
+from tools.versions import tool
 
-# promtool is compiled, and the kinds are read, from modules of the Go proxy.
+# promtool is compiled from modules of the Go proxy.
 needs_modules = pytest.mark.mirrors
 RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))
 CAUSES: list[Json] = load(ROOT / "tests/contracts/alerts_test.yml")
 # What is there as long as nothing is wrong, where a cause does not name it.
 THERE = {'probe_success{job="counter-probe"}': "1x200"}
-OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 
 
 @pytest.fixture(scope="session")
@@ -91,23 +86,6 @@ def test_alert_that_cannot_fire_is_found(promtool: str, tmp_path: Path) -> None:
     tested = try_rules(promtool, tmp_path, faulty, [cause for cause in CAUSES if "redis_up" in cause["series"]])
     assert tested.status != 0
     assert 'alertname="ValkeyDown"' in tested.output
-
-
-@needs_modules
-def test_operators_kinds_fit_its_own_schemas() -> None:
-    source = Path(json.loads(go(MONITORING / "files/prometheus", "mod", "download", "-json", OPERATOR))["Dir"])
-    # What playbooks/operator.yml writes.
-    text = value_of("local", "monitoring", "lookup('ansible.builtin.template', 'operator.yaml.j2')")
-    objects: list[Object] = [entry for entry in yaml.safe_load_all(text) if entry]
-    assert {entry["kind"] for entry in objects} == {"PodMonitor", "ServiceMonitor", "Probe", "PrometheusRule"}
-    for entry in objects:
-        definition = f"example/prometheus-operator-crd/monitoring.coreos.com_{entry['kind'].lower()}s.yaml"
-        versions = load(source / definition)["spec"]["versions"]
-        (schema,) = [version["schema"]["openAPIV3Schema"] for version in versions if version["storage"]]
-        error = best_match(Draft202012Validator(strict(schema)).iter_errors(entry))
-        assert error is None, f"{entry['kind']} {entry['metadata']['name']}: {error.json_path}: {error.message}"
-    rules = [group for entry in objects if entry["kind"] == "PrometheusRule" for group in entry["spec"]["groups"]]
-    assert {rule["alert"] for group in rules for rule in group["rules"] if "alert" in rule} == set(alerts())
 
 
 def test_alerts_are_few_and_each_says_how_urgent_it_is() -> None:
