@@ -1,1 +1,1 @@
-"""Programs that run the tests, and that write documents."""
+"""Programs without a host: what runs the tests, and what writes documents, versions and reports."""

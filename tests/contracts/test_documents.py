@@ -150,6 +150,7 @@ def test_every_seed_fault_has_its_place_and_its_test() -> None:
 def test_quoted_messages_are_what_the_project_says() -> None:
     places = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").glob("*.yml")]
     places += (ROOT / "collections/ansible_collections/counter/platform/plugins").rglob("*.py")
+    places += (ROOT / "tools").glob("*.py")
     said = " ".join(" ".join(path.read_text() for path in [ROOT / "Makefile", *places]).split())
     rows = rows_below("Messages", ROOT / "docs/troubleshooting.md")
     quoted = [text for row in rows for text in re.findall(r"“([^”]+)”", row[0])]

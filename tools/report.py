@@ -1,73 +1,16 @@
-#!/usr/bin/python
-# Copyright: counter-platform contributors
-# SPDX-License-Identifier: Apache-2.0
-"""Write what Prometheus knows of a span of time as one page that needs nothing else."""
+"""Write what Prometheus knows of a span of time as one page that needs nothing else.
 
-from __future__ import annotations
-
-DOCUMENTATION = r"""
-module: metrics_report
-short_description: The panels of the dashboards as one HTML page
-description:
-  - Asks Prometheus for every panel of C(module_utils/panels.py), through the API server, and writes the charts into one
-    file that loads nothing from elsewhere.
-options:
-  kubectl:
-    description: The kubectl command.
-    type: path
-    required: true
-  kubeconfig:
-    description: The kubeconfig.
-    type: path
-    required: true
-  namespace:
-    description: The namespace of Prometheus.
-    type: str
-    required: true
-  span:
-    description: How far back the charts go, as in V(30m), V(6h) or V(2d).
-    type: str
-    default: 1h
-  title:
-    description: The page's heading.
-    type: str
-    required: true
-  dest:
-    description: The file.
-    type: path
-    required: true
-  owner:
-    description: Number of the user whom the file shall belong to.
-    type: int
-    required: true
-author: counter-platform contributors
+With ``collections`` in ``PYTHONPATH``: ``python -m tools.report --help``. It asks Prometheus for every panel, through
+the API server, and prints the panels that have no values.
 """
 
-EXAMPLES = r"""
-- name: Write the last six hours
-  counter.platform.metrics_report:
-    kubectl: .state/local/bin/kubectl
-    kubeconfig: .state/local/kubeconfig
-    namespace: monitoring
-    span: 6h
-    title: local
-    dest: .state/local/report/index.html
-    owner: "{{ platform_owner }}"
-"""
-
-RETURN = r"""
-empty:
-  description: Panels that have no values in this time.
-  returned: always
-  type: list
-  elements: str
-"""
-
+import argparse
 import base64
 import html
 import json
 import os
 import re
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,23 +18,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import write_whole
-from ansible_collections.counter.platform.plugins.module_utils.charts import THEMES, Line, readable, svg
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
-from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS, Panel, Query
+
+from tools.charts import THEMES, Line, readable, svg
 
 POINTS = 240
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
-
-ARGUMENTS: dict[str, Any] = {
-    "kubectl": {"type": "path", "required": True},
-    "kubeconfig": {"type": "path", "required": True},
-    "namespace": {"type": "str", "required": True},
-    "span": {"type": "str", "default": "1h"},
-    "title": {"type": "str", "required": True},
-    "dest": {"type": "path", "required": True},
-    "owner": {"type": "int", "required": True},
-}
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -191,32 +124,54 @@ def page(prometheus: Prometheus, title: str, start: float, end: float) -> tuple[
     return PAGE.format(title=html.escape(title), body="\n".join(body), start=first, end=last), empty
 
 
-def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    """Write the page; return what RETURN says. Raises :class:`CommandError` where Prometheus cannot be asked."""
-    span = re.fullmatch(r"([1-9][0-9]*)([mhd])", params["span"])
-    if span is None:
-        raise CommandError(f"span is '{params['span']}'; it has to be as in 30m, 6h or 2d")
-    if check_mode:
-        return {"changed": True, "empty": []}
-    if not Path(params["kubectl"]).exists():
-        raise CommandError(f"Prometheus cannot be asked: there is no {params['kubectl']}, which `make up` makes")
+def seconds_of(span: str) -> int:
+    """Return how long a span such as ``6h`` is, in seconds. Raises :class:`ValueError` for any other text."""
+    found = re.fullmatch(r"([1-9][0-9]*)([mhd])", span)
+    if found is None:
+        raise ValueError(f"span is '{span}'; it has to be as in 30m, 6h or 2d")
+    return int(found[1]) * SECONDS[found[2]]
+
+
+def write(options: argparse.Namespace) -> list[str]:
+    """Write the page, and return the panels that have no values.
+
+    Raises :class:`ValueError` for another span, and :class:`CommandError` where Prometheus cannot be asked.
+    """
     end = time.time()
-    kubectl = [params["kubectl"], f"--kubeconfig={params['kubeconfig']}"]
-    prometheus = Prometheus(kubectl, params["namespace"])
-    text, empty = page(prometheus, params["title"], end - int(span[1]) * SECONDS[span[2]], end)
-    target = Path(params["dest"])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(target, text)
-    target.chmod(0o600)
-    for path in (target.parent, target):
-        os.chown(path, params["owner"], -1)
-    return {"changed": True, "empty": empty}
+    start = end - seconds_of(options.span)
+    if not options.kubectl.exists():
+        raise CommandError(f"Prometheus cannot be asked: there is no {options.kubectl}, which `make up` makes")
+    prometheus = Prometheus([str(options.kubectl), f"--kubeconfig={options.kubeconfig}"], options.namespace)
+    text, empty = page(prometheus, options.title, start, end)
+    folder = options.file.parent
+    folder.mkdir(exist_ok=True)
+    write_whole(options.file, text)
+    options.file.chmod(0o600)
+    for path in (folder, options.file):
+        os.chown(path, folder.parent.stat().st_uid, -1)
+    return empty
 
 
-def main() -> None:
-    """Entry point."""
-    run_module(ensure, ARGUMENTS)
+def main(arguments: list[str]) -> int:
+    """Write the page that the arguments ask for; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="the page, in a folder that is created; it belongs to the owner of the folder around that",
+    )
+    parser.add_argument("--kubectl", type=Path, required=True)
+    parser.add_argument("--kubeconfig", type=Path, required=True)
+    parser.add_argument("--namespace", required=True, help="of Prometheus")
+    parser.add_argument("--span", default="1h", help="how far back the charts go, as in 30m, 6h or 2d")
+    parser.add_argument("--title", required=True)
+    try:
+        print(*write(parser.parse_args(arguments)), sep="\n")
+    except (CommandError, OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

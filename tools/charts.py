@@ -1,8 +1,4 @@
-# Copyright: counter-platform contributors
-# SPDX-License-Identifier: Apache-2.0
 """Charts over time as SVG, for a light and for a dark page."""
-
-from __future__ import annotations
 
 import html
 import math
