@@ -79,7 +79,7 @@ bundle: venv ## Write all that a run takes into one file, for a machine without 
 	  $(if $(KEY),-e bundle_key='$(abspath $(KEY))') $(ARGS)
 
 unbundle:
-	@python3 collections/ansible_collections/counter/platform/plugins/module_utils/bundle.py unpack \
+	@python3 tools/bundle.py unpack \
 	  --bundle='$(BUNDLE)' --clone=. --into=$(BUNDLED) $(if $(SIGNERS),--signers='$(SIGNERS)')
 
 run: venv ## The service alone, in the foreground and without a cluster (settings: app/README.md)

@@ -1,12 +1,14 @@
 """A bundle comes back whole or not at all, and what is wrong with it is named."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.counter.platform.plugins.module_utils import bundle
 from lib.command import run
 from lib.paths import ROOT
+
+from tools import bundle
 
 PROGRAM = [sys.executable, "-S", bundle.__file__]
 """Without site packages, as on a machine where nothing was installed yet."""
@@ -129,6 +131,7 @@ def key(folder: Path, name: str) -> Path:
     return path
 
 
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen")
 def test_signature(folder: Path, file: Path, tmp_path: Path) -> None:
     mine, theirs = key(tmp_path, "mine"), key(tmp_path, "theirs")
     signed = packed(folder, "signed.tar", key=mine)
@@ -147,6 +150,7 @@ def test_disk_that_is_too_small(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "GiB free" in refused(file)
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
 def test_commit_of_a_clone(tmp_path: Path) -> None:
     def git(*arguments: str) -> str:
         who = ["-c", "user.name=x", "-c", "user.email=x@example.com"]

@@ -1,15 +1,11 @@
-# Copyright: counter-platform contributors
-# SPDX-License-Identifier: Apache-2.0
 """One file with everything that a run needs on a machine without a network, and the way back out of it.
 
 Nothing of a bundle is used before all of it was verified. It needs Python's standard library and nothing else, as it
-runs before anything is installed: ``python3 bundle.py unpack --bundle FILE --clone CLONE --into FOLDER``.
+runs before anything is installed: ``python3 tools/bundle.py unpack --bundle FILE --clone CLONE --into FOLDER``.
 
 A bundle is a tar, or parts of one: first ``manifest.json``, then its signature where it has one, then the files that
 the manifest names, each with its size in bytes and its SHA-256.
 """
-
-from __future__ import annotations
 
 import argparse
 import hashlib
