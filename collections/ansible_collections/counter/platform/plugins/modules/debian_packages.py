@@ -34,14 +34,7 @@ options:
     description: Whether release files that are past their date are refused.
     type: bool
     default: true
-  cache:
-    description: The cache folder.
-    type: path
-    required: true
-  cache_days:
-    description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
-    type: int
-    default: 14
+extends_documentation_fragment: [counter.platform.cache]
 author: counter-platform contributors
 """
 

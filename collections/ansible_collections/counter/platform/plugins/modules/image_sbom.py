@@ -32,14 +32,7 @@ options:
     description: Folder that gets a copy of each, C(NAME.cdx.json), and has no others.
     type: path
     default: ""
-  cache:
-    description: The cache folder.
-    type: path
-    required: true
-  cache_days:
-    description: How many days a result that nothing asks for stays in the cache, until another of its name is made.
-    type: int
-    default: 14
+extends_documentation_fragment: [counter.platform.cache]
 author: counter-platform contributors
 """
 

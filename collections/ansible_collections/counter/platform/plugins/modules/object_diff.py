@@ -23,14 +23,7 @@ options:
     description: Whose fields they are.
     type: str
     required: true
-  kubectl:
-    description: The kubectl command.
-    type: path
-    required: true
-  kubeconfig:
-    description: The kubeconfig.
-    type: path
-    required: true
+extends_documentation_fragment: [counter.platform.cluster]
 author: counter-platform contributors
 """
 

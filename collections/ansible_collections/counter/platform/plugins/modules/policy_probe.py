@@ -12,14 +12,6 @@ description:
   - From a pod with Python, connects to two ports of a service, of which a policy admits one.
   - Waits until the admitted one answers, and then until it is the only one. Check mode tries once.
 options:
-  kubectl:
-    description: The kubectl command.
-    type: path
-    required: true
-  kubeconfig:
-    description: The kubeconfig.
-    type: path
-    required: true
   namespace:
     description: The namespace of client and service.
     type: str
@@ -44,6 +36,7 @@ options:
     description: How long the admitted port may take to answer, in seconds.
     type: int
     required: true
+extends_documentation_fragment: [counter.platform.cluster]
 author: counter-platform contributors
 """
 

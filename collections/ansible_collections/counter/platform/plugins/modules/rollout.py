@@ -13,14 +13,6 @@ description:
     pods' last log lines are in the error.
   - Changes nothing. Check mode asks once.
 options:
-  kubectl:
-    description: The kubectl command.
-    type: path
-    required: true
-  kubeconfig:
-    description: The kubeconfig.
-    type: path
-    required: true
   namespace:
     description: The namespace of all objects.
     type: str
@@ -45,6 +37,7 @@ options:
     description: Seconds that all of it may take.
     type: int
     required: true
+extends_documentation_fragment: [counter.platform.cluster]
 author: counter-platform contributors
 """
 

@@ -8,12 +8,16 @@ import yaml
 from ansible_collections.counter.platform.tests.unit.support import COLLECTION
 
 MODULES = sorted(path for path in (COLLECTION / "plugins" / "modules").glob("*.py") if path.name != "__init__.py")
+PLUGINS = "ansible_collections.counter.platform.plugins"
 
 
 def parts(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the module's YAML texts by name, and its argument spec."""
-    module = import_module(f"ansible_collections.counter.platform.plugins.modules.{path.stem}")
+    module = import_module(f"{PLUGINS}.modules.{path.stem}")
     texts = {name: yaml.safe_load(getattr(module, name)) for name in ("DOCUMENTATION", "EXAMPLES", "RETURN")}
+    for name in texts["DOCUMENTATION"].get("extends_documentation_fragment", []):
+        fragment = import_module(f"{PLUGINS}.doc_fragments.{name.rpartition('.')[2]}")
+        texts["DOCUMENTATION"]["options"] |= yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
     return texts, module.ARGUMENTS
 
 
