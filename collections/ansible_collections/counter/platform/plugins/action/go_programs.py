@@ -8,9 +8,10 @@ import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible_collections.counter.platform.plugins.action import ask_here
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
 from ansible_collections.counter.platform.plugins.modules import go_programs
-from ansible_collections.counter.platform.plugins.plugin_utils import ahead, ask_here
+from ansible_collections.counter.platform.plugins.plugin_utils import ahead
 
 
 class ActionModule(ask_here.ActionModule):

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.counter.platform.plugins.plugin_utils import ask_here
+import yaml
 from ansible_collections.counter.platform.tests.unit.support import COLLECTION, Docker, RunModule
 from lib.command import execute
 
-# The action of run_lock does all of its work.
-ASKED = sorted(path for path in (COLLECTION / "plugins/action").glob("*.py") if path.stem != "run_lock")
+ROUTED = yaml.safe_load((COLLECTION / "meta/runtime.yml").read_text())["plugin_routing"]["modules"]
 STARTED = "/nowhere/python"
 
 
@@ -26,12 +25,10 @@ def ask(module: str, arguments: dict[str, Any], *options: str) -> str:
 
 
 def test_every_module_that_is_asked_can_be() -> None:
-    assert len(ASKED) == 14
-    for path in ASKED:
-        action = import_module(f"ansible_collections.counter.platform.plugins.action.{path.stem}")
-        assert issubclass(action.ActionModule, ask_here.ActionModule), path
-        asked = import_module(f"ansible_collections.counter.platform.plugins.modules.{path.stem}")
-        assert callable(asked.ensure), path
+    assert len(ROUTED) == 13
+    for name, about in ROUTED.items():
+        assert about == {"action_plugin": "counter.platform.ask_here"}, name
+        assert callable(import_module(f"ansible_collections.counter.platform.plugins.modules.{name}").ensure), name
 
 
 @pytest.fixture
@@ -55,7 +52,9 @@ def test_check_mode_starts_nothing(arguments: dict[str, Any], cache: Path) -> No
 
 
 def test_options_are_checked_as_the_module_would(arguments: dict[str, Any]) -> None:
-    assert "Unsupported parameters" in ask("debian_rootfs", arguments | {"root": "one too many"})
+    assert "Unsupported parameters for (counter.platform.debian_rootfs)" in ask(
+        "debian_rootfs", arguments | {"root": "one too many"}
+    )
     assert "missing required arguments: rootfs" in ask("debian_rootfs", {"cache": arguments["cache"]})
 
 

@@ -3,7 +3,7 @@
 """Ask in Ansible's own process whether there is anything to do, and start a module only where there is.
 
 To start a module costs a third of a second, most of which compiles Ansible's library anew; to ask costs milliseconds.
-The files in ``plugins/action`` name the modules that are asked so. Each has its options in ``ARGUMENTS`` and its work
+``meta/runtime.yml`` routes the modules that are asked so. Each has its options in ``ARGUMENTS`` and its work
 in ``ensure(params, check_mode=...)``. Those with ``AS_ROOT`` talk to the container engine: another user's client may
 know another engine than root's.
 """
@@ -35,6 +35,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible ships no types
         if self._connection.transport not in {"local", "ansible.builtin.local"}:
             return None
         module = import_module(f"{MODULES}.{self._task.action.rpartition('.')[2]}")
+        # Messages about options name the module.
+        self._load_name = self._task.action
         _, params = self.validate_argument_spec(module.ARGUMENTS)
         if getattr(module, "AS_ROOT", False) and os.geteuid() != 0:
             return None
