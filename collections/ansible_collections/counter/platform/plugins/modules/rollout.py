@@ -110,7 +110,7 @@ class Rollout:
         for name, condition in self._params["conditions"].items():
             waits.append(partial(self._wait, f"{condition} of {name}", "wait", name, f"--for=condition={condition}"))
         started = time.monotonic()
-        with ThreadPoolExecutor(len(waits) + 1) as pool:
+        with ThreadPoolExecutor(len(waits) or 1) as pool:
             missing = [text for text in pool.map(lambda wait: wait(), waits) if text]
         if self._params["url"] and not missing:
             # Not before: it may be answered by pods that are about to be taken out.
