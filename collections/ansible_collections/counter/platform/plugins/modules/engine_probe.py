@@ -72,8 +72,7 @@ from typing import Any
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
-# Two runs at once must not remove each other's image.
-IMAGE = f"counter-platform/engine-probe:{os.getpid()}"
+LABEL = "counter-platform=engine-probe"
 OOM_TEST = "echo -500 2>/dev/null >/proc/self/oom_score_adj && echo adjustable || echo fixed"
 
 
@@ -117,11 +116,12 @@ def choose_client(folders: list[str]) -> dict[str, str]:
 
 def try_privileged(client: str) -> str:
     """Run a privileged container and return what its test printed: ``adjustable`` or ``fixed``."""
-    run([client, "import", "-", IMAGE], stdin=probe_root())
+    # By its id: two runs at once must not take or remove each other's image.
+    image = run([client, "import", f"--change=LABEL {LABEL}", "-"], stdin=probe_root()).strip()
     try:
-        output = run([client, "run", "--rm", "--privileged", "--network=none", IMAGE, "/bin/sh", "-c", OOM_TEST])
+        output = run([client, "run", "--rm", "--privileged", "--network=none", image, "/bin/sh", "-c", OOM_TEST])
     finally:
-        run([client, "image", "rm", "--force", IMAGE])
+        run([client, "image", "rm", "--force", image])
     return output.strip()
 
 

@@ -2,14 +2,20 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ansible_collections.counter.platform.plugins.modules.engine_probe import choose_client
+from ansible_collections.counter.platform.plugins.modules.engine_probe import LABEL, choose_client, try_privileged
 from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule
 from lib.wait import wait_until_none
 
 NO_CLIENT = "no docker client is installed"
+
+
+def images(docker: Docker) -> set[str]:
+    """Return the ids of the probe's images."""
+    return set(docker("image", "ls", "--quiet", f"--filter=label={LABEL}").split())
 
 
 def test_a_client_that_cannot_be_executed_is_none(tmp_path: Path) -> None:
@@ -54,17 +60,24 @@ def test_a_client_of_the_daemons_own_version_wins(docker: Docker, tmp_path: Path
     assert choose_client(folders[1:])["client"] == f"{folders[1]}/docker"
 
 
+def test_runs_at_once_have_an_image_each(docker: Docker) -> None:
+    """With one name for all, some lose it to another's, are never removed, or are not there any more."""
+    before = images(docker)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(try_privileged, [docker.client] * 8)) <= {"adjustable", "fixed"}
+    # Another job's run may try the same engine meanwhile.
+    wait_until_none("the probes' images", lambda: images(docker) - before)
+
+
 @pytest.mark.parametrize("check", [False, True])
 def test_this_machines_engine(run_module: RunModule, docker: Docker, check: bool) -> None:
-    images = ["image", "ls", "--quiet", "counter-platform/engine-probe"]
-    before = set(docker(*images).split())
+    before = images(docker)
     result = run_module("engine_probe", search_path=[str(Path(docker.client).parent)], check=check)
     assert not result["changed"]
     assert result["client"] == str(Path(docker.client).resolve())
     assert result["cgroup_version"] == int(docker("info", "--format", "{{.CgroupVersion}}"))
     assert result["privileged"] == (result["reason"] == "")
-    # Another job's run may try the same engine meanwhile.
-    wait_until_none("the probe's image", lambda: set(docker(*images).split()) - before)
+    wait_until_none("the probe's image", lambda: images(docker) - before)
     if os.geteuid() == 0 and result["privileged"]:
         own = Path("/proc/self/oom_score_adj")
         adjustment = own.read_text()
