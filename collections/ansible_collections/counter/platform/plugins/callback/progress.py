@@ -36,7 +36,7 @@ from ansible.plugins.callback import CallbackBase
 
 
 def default_cache() -> Path:
-    """Return the cache folder that roles/platform/defaults/main/main.yml has by default."""
+    """Return the cache folder of a user who names none."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "counter-platform"
 
 

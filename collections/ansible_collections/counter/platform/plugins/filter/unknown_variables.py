@@ -26,8 +26,8 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-# [{name: counter_app_replica_max, role: counter_app, nearest: counter_app_replicas_max, secret: false}]
-- "{{ ['counter_app_replica_max'] | counter.platform.unknown_variables('/srv/clone/roles') }}"
+# [{name: web_replica_max, role: web, nearest: web_replicas_max, secret: false}]
+- "{{ ['web_replica_max'] | counter.platform.unknown_variables('/srv/clone/roles') }}"
 """
 
 RETURN = r"""

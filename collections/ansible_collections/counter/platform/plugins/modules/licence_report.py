@@ -30,7 +30,7 @@ author: counter-platform contributors
 EXAMPLES = r"""
 - name: Compare the licences with the allowed ones
   counter.platform.licence_report:
-    sboms: [.state/local/sbom/counter.cdx.json]
+    sboms: [/srv/sbom/web.cdx.json]
     allowed:
       deb: ["GPL-*", "LicenseRef-*"]
       pypi: [MIT, Apache-2.0]

@@ -39,10 +39,10 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Load the service's image into the nodes
+- name: Load an image into the nodes
   counter.platform.node_image:
-    nodes: [counter-local-control-plane]
-    images: ["{{ counter_image_built }}"]
+    nodes: [web-control-plane]
+    images: [{image: web:1, archive: /srv/web.tar}]
     docker: /usr/bin/docker
 """
 

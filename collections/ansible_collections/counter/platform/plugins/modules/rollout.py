@@ -46,11 +46,11 @@ EXAMPLES = r"""
   counter.platform.rollout:
     kubectl: .state/local/bin/kubectl
     kubeconfig: .state/local/kubeconfig
-    namespace: counter
-    workloads: [deployment/counter]
-    conditions: {horizontalpodautoscaler/counter: ScalingActive}
+    namespace: web
+    workloads: [deployment/web]
+    conditions: {horizontalpodautoscaler/web: ScalingActive}
     url: http://127.0.0.1:8080/readyz
-    selector: app.kubernetes.io/name=counter
+    selector: app.kubernetes.io/name=web
     timeout: 120
 """
 
