@@ -133,7 +133,9 @@ def test_facts_are_documented_and_documented_facts_are_set() -> None:
             made[role.name] |= set(task.get("ansible.builtin.set_fact", {}))
             made[role.name] |= facts_documented(role) & {task.get("register")}
             # ansible-lint looks at what a task registers, and not at its own variables.
-            foreign += [(role.name, name) for name in task.get("vars", {}) if not own.match(name)]
+            # The list is what the platform's task file takes.
+            given = set(task.get("vars", {})) - {"_platform_values"}
+            foreign += [(role.name, name) for name in given if not own.match(name)]
     assert foreign == []
     assert made == {role.name: facts_documented(role) for role in ROLES}
 

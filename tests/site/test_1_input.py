@@ -32,7 +32,7 @@ SMALL = "/dev/shm/not/yet"  # noqa: S108 (nothing is written)
     [
         ("image_source=pull", ["playbooks/mirror.yml fills the registry and writes the file"]),
         (f"platform_cache_dir={SMALL}", [f"{SMALL} has 0 GiB free", "COUNTER_PLATFORM_CACHE"]),
-        ("counter_app_cpu_request=500m", ["counter_app_cpu_request", "more than nothing and not more than the limit"]),
+        ("counter_app_cpu_request=500m", ['counter_app_cpu_request is "500m"; use CPUs such as 100m']),
     ],
 )
 def test_value_that_cannot_be_used(given: str, words: list[str]) -> None:
@@ -41,7 +41,7 @@ def test_value_that_cannot_be_used(given: str, words: list[str]) -> None:
 
 def test_host_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 8097)):
-        refused("listens on 127.0.0.1:8097 already", "platform_http_port")
+        refused("platform_http_port is 8097, and another program listens on 127.0.0.1:8097")
 
 
 def test_cluster_of_that_name_that_somebody_else_made() -> None:

@@ -68,7 +68,7 @@ def test_backup_and_restore_on_an_empty_store(cluster: Cluster, tmp_path: Path) 
 def test_backup_overwrites_nothing(tmp_path: Path) -> None:
     file = tmp_path / "count.json"
     file.write_text("somebody's")
-    run("backup", file).failed("Name a file that is not there yet")
+    run("backup", file).failed("use a new file in a folder that exists")
     assert file.read_text() == "somebody's"
 
 
@@ -77,7 +77,7 @@ def test_restore_of_something_else_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "count.json"
     for content in ("", "[]", '{"count": "many"}', "not JSON"):
         file.write_text(content)
-        run("restore", file).failed("Name a file that `make backup` wrote")
+        run("restore", file).failed("use a file that `make backup` wrote")
     run("restore", tmp_path / "nowhere.json").failed()
 
 

@@ -5,6 +5,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.counter.platform.plugins.filter.quantity import quantity
 from ansible_collections.counter.platform.plugins.test.cidr import cidr
 from ansible_collections.counter.platform.plugins.test.label_map import label_map
+from ansible_collections.counter.platform.plugins.test.quantity import quantity as within
 
 LONG = "a" * 63
 NETWORKS = ["10.0.0.0/8", "203.0.113.4/32", "0.0.0.0/0", "2001:db8::/32", "::/0", "fd00::1/128"]
@@ -58,3 +59,18 @@ def test_quantities() -> None:
     for text in ("", "many", "64MiB", "m"):
         with pytest.raises(AnsibleFilterError, match=f"invalid quantity '{text}'"):
             quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "usable", "refused"),
+    [
+        ("10m", None, ["10m", "0.01", "1", "100000"], ["9m", "0", "64Mi", "many", "", "-1", "1\n", None, ["1"]]),
+        ("10m", "0.5", ["10m", "500m"], ["9m", "501m"]),
+        ("128Mi", "1Gi", ["128Mi", "1Gi", "134217728", "0.5G"], ["127Mi", "1025Mi", "128000000000m", "lots"]),
+        # Its own check refuses such a maximum.
+        ("10m", "5m", ["10m", "1"], ["9m"]),
+        ("10m", "lots", ["10m", "1"], ["9m"]),
+    ],
+)
+def test_quantities_within_bounds(minimum: str, maximum: str | None, usable: list[str], refused: list[object]) -> None:
+    assert [value for value in [*usable, *refused] if within(value, minimum, maximum)] == usable
