@@ -79,7 +79,7 @@ def unable_daemon() -> Iterator[str]:
 
 def test_daemon_that_cannot_run_privileged_containers(unable_daemon: str) -> None:
     environment = {"DOCKER_HOST": unable_daemon}
-    refused("cannot run privileged containers", "it was left as it is", environment=environment)
+    refused("cannot run privileged containers", "was not modified", environment=environment)
 
 
 @pytest.mark.parametrize("command", ["report", "dashboards", "logs", "backup", "restore"])

@@ -173,7 +173,7 @@ def test_newer_rootfs_keeps_the_machine_and_says_so_in_check_mode_too() -> None:
 def test_container_of_somebody_else_is_refused_and_left_alone(another: str, older: str, state: str) -> None:
     identity = docker("create", f"--name={another}", "--label=counter-platform.state=/another/clone", older)
     playbook("-e", f"log_instance_name={another}", "-e", f"log_instance_state={state}").failed(
-        f"There is a container {another} that was not made from here", changed=0
+        f'log_instance_name is "{another}", and a container of that name is not managed by this', changed=0
     )
     assert inspect(another)["Id"] == identity
 
@@ -182,7 +182,7 @@ def test_container_of_somebody_else_is_refused_and_left_alone(another: str, olde
 def test_container_of_an_older_version_is_named_and_can_be_removed(another: str, older: str) -> None:
     identity = docker("create", f"--name={another}", f"--label=counter-platform.state={STATE}", older)
     playbook("-e", f"log_instance_name={another}").failed(
-        f"The container {another} was made by an older version of this project and has no SSH",
+        f'log_instance_name is "{another}", and the container of that name has no SSH server',
         f"`docker rm --force --volumes {another}`",
         changed=0,
     )
