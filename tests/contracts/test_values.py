@@ -37,7 +37,7 @@ class Refused(NamedTuple):
     variable: str
     value: Any
     part: Any = None
-    others: Values = {}  # noqa: RUF012 (nobody changes it)
+    others: Values = {}  # noqa: RUF012 (never changed)
 
 
 class Case(NamedTuple):
@@ -271,14 +271,14 @@ OF_OTHER_CHECKS = [
     Case("offline_images", {"offline_images_tmp_gib": 10**6}, ".* GiB free .*[(]offline_images_tmp_gib[)].*"),
     Case(
         "log_instance",
-        ON_EC2 | {"log_instance_terraform": "terraform-of-nobody"},
-        'log_instance_terraform is "terraform-of-nobody"; use .*',
+        ON_EC2 | {"log_instance_terraform": "terraform-not-there"},
+        'log_instance_terraform is "terraform-not-there"; use .*',
     ),
 ]
 
 # Beside each the reason why no check of values is about it.
 EXEMPT: dict[str, str] = {
-    "image_registry_user": "any name can be one; without image_registry_password that one is refused",
+    "image_registry_user": "any name is valid; the check of image_registry_password needs the password",
     "log_host_data_device": "the host is asked for it, in host.yml",
     "log_host_query": "a query that is invalid is refused by the store",
     "log_instance_dns_names": "they become a part of log_host_names",
@@ -366,10 +366,10 @@ CASES = [
 
 
 def checked(case: Case) -> dict[str, Any]:
-    """Return a task that runs a role's checks with values, and notes what they said; nothing where they passed."""
+    """Return a task that runs a role's checks with values, and records their message; empty where they passed."""
 
     def note(text: str) -> dict[str, Any]:
-        return {"ansible.builtin.set_fact": {"said": f"{{{{ said | default([]) + [{text}] }}}}"}}
+        return {"ansible.builtin.set_fact": {"messages": f"{{{{ messages | default([]) + [{text}] }}}}"}}
 
     part = "backup" if any(name.endswith("_backup") for name in case.values) else "preflight"
     tasks = ROOT / f"roles/{case.role}/tasks/{part}.yml"
@@ -391,33 +391,33 @@ def inventory_of(folder: Path, environment: str) -> Path:
     return inventory
 
 
-def said_to(environment: str, cases: list[Case]) -> list[str]:
-    """Return what the checks said in each of some cases, of a single run that changed nothing."""
+def messages_of(environment: str, cases: list[Case]) -> list[str]:
+    """Return the message of each case, from a single run that changed nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        playbook, said = Path(folder) / "checks.yml", Path(folder) / "said.json"
-        end = {"content": "{{ said | to_json }}", "dest": str(said), "mode": "0600"}
+        playbook, file = Path(folder) / "checks.yml", Path(folder) / "messages.json"
+        end = {"content": "{{ messages | to_json }}", "dest": str(file), "mode": "0600"}
         tasks = [*map(checked, cases), {"ansible.builtin.copy": end, "changed_when": False}]
         playbook.write_text(json.dumps([{"hosts": "localhost", "tasks": tasks}]))
         execute("ansible-playbook", "-i", str(inventory_of(Path(folder), environment)), str(playbook)).ok(changed=0)
-        messages = [message.strip() for message in json.loads(said.read_text())]
+        messages = [message.strip() for message in json.loads(file.read_text())]
     assert len(messages) == len(cases)
     return messages
 
 
 @functools.cache
 def answers() -> list[tuple[Case, str]]:
-    """Return each case with what the checks said."""
+    """Return each case with its message."""
     cases = [*CASES, OF_TERRAFORM]
     halves = cases[::2], cases[1::2]
     with ThreadPoolExecutor() as pool:
-        said = pool.map(said_to, ("values-0", "values-1"), halves)
-    return list(zip(chain(*halves), chain(*said), strict=True))
+        messages = pool.map(messages_of, ("values-0", "values-1"), halves)
+    return list(zip(chain(*halves), chain(*messages), strict=True))
 
 
 def wrong(cases: list[Case]) -> list[tuple[Case, str]]:
-    """Return the cases that were refused with another message or not at all, or that can be used, and what was said."""
-    found = [(case, said) for case, said in answers() if case in cases]
-    return [(case, said) for case, said in found if not re.fullmatch(case.message, said)]
+    """Return the cases with another message than expected, and that message."""
+    found = [(case, message) for case, message in answers() if case in cases]
+    return [(case, message) for case, message in found if not re.fullmatch(case.message, message)]
 
 
 @pytest.mark.parametrize("role", sorted({case.role for case in CASES}))
@@ -493,14 +493,14 @@ def test_unknown_variable_is_refused(tmp_path: Path, given: str) -> None:
     inventory = inventory_of(tmp_path, "values")
     if given == "group_vars":
         (inventory / "group_vars/all/unknown.yml").write_text(values)
-    said = [
+    expected = [
         f"{name} is {json.dumps(value)}, and no role has a variable of that name. {remedy}"
         for name, value, remedy in UNKNOWN
     ]
     command = ["ansible-playbook", "-i", str(inventory), "playbooks/preflight.yml"]
     run = execute(*command, *(["-e", values] if given == "-e" else []))
     # It may be a password.
-    run.failed(*said, "platform_token is set, and no role has", changed=0)
+    run.failed(*expected, "platform_token is set, and no role has", changed=0)
     assert "hunter2" not in run.output
 
 

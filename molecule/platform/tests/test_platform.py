@@ -15,4 +15,4 @@ def test_teardown_of_an_impossible_environment_is_refused() -> None:
     # Check mode, so that nothing would be removed here if it were not refused.
     values = json.dumps({"platform_environment": ".."})
     run = execute("ansible-playbook", "-i", "inventories/local", "playbooks/teardown.yml", "--check", "-e", values)
-    run.failed("platform_environment is '..'", changed=0)
+    run.failed('platform_environment is ".."', changed=0)

@@ -16,11 +16,11 @@ options:
     type: raw
     required: true
   minimum:
-    description: The least that it may be.
+    description: The minimum.
     type: str
     required: true
   maximum:
-    description: The most that it may be. One that is itself below the minimum or no quantity is no bound.
+    description: The maximum. One that is invalid or below the minimum is ignored, as its own check refuses it.
     type: str
 author: counter-platform contributors
 """
@@ -28,7 +28,7 @@ author: counter-platform contributors
 EXAMPLES = r"""
 # true
 - "{{ '100m' is counter.platform.quantity('10m', '0.5') }}"
-# false: bytes are no CPUs
+# false: bytes instead of CPUs
 - "{{ '64Mi' is counter.platform.quantity('10m') }}"
 """
 
@@ -51,13 +51,12 @@ BYTES = re.compile(r"[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?")
 def quantity(value: object, minimum: str, maximum: object = None) -> bool:
     """Return whether something is a quantity of the minimum's kind and within the bounds.
 
-    Raises :class:`AnsibleFilterError` where the minimum is no quantity.
+    Raises :class:`AnsibleFilterError` where the minimum is invalid.
     """
     kind = CPUS if CPUS.fullmatch(minimum) else BYTES
-    least = number(minimum)
 
     def usable(text: object) -> bool:
-        return kind.fullmatch(str(text)) is not None and number(str(text)) >= least
+        return kind.fullmatch(str(text)) is not None and number(str(text)) >= number(minimum)
 
     return usable(value) and (not usable(maximum) or number(str(value)) <= number(str(maximum)))
 
