@@ -118,9 +118,9 @@ def test_staging_modules_are_those_of_that_version(source: Path) -> None:
 
 @pytest.mark.parametrize("version", [KUBERNETES.removeprefix("v1."), DAY], ids=["Kubernetes", "packages"])
 def test_version_stands_in_no_other_file(version: str) -> None:
-    # The changelog tells of the past, and locks have versions of other things.
+    # The changelog and the decisions have days of the past, and locks have versions of other things.
     places = {ROOT / versions.TABLE, *ROOT.glob("roles/*/files/*/go.*")}
-    others = [path for path in project_files() if path.name not in {"CHANGELOG.md", "uv.lock"}]
+    others = [path for path in project_files() if path.name not in {"CHANGELOG.md", "decisions.md", "uv.lock"}]
     number = re.compile(rf"(?<!\d){re.escape(version)}(?!\d)")
     found = {path for path in others if path.is_file() and number.search(path.read_text(errors="replace"))}
     assert found <= places
