@@ -16,7 +16,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.manager import VariableManager
-from contracts.project import COMMON
+from contracts.project import COMMON, tasks_in
 from jsonpatch import JsonPointer  # type: ignore[import-untyped]
 from lib.interface import PUBLIC_PATHS
 from lib.paths import ROOT
@@ -28,6 +28,7 @@ APP = ROOT / "roles/counter_app"
 ADDONS = ROOT / "roles/cluster_addons"
 LOGGING = ROOT / "roles/logging"
 MONITORING = ROOT / "roles/monitoring"
+OBJECTS = ROOT / "roles/kubernetes_objects"
 EVERY_ROLE = (APP, ADDONS, LOGGING, MONITORING)
 
 CHECKS: dict[Check, tuple[Path, ...]] = {}
@@ -94,9 +95,31 @@ def variables(environment: str, role: str) -> dict[str, Any]:
     }
 
 
-def value_of(environment: str, role: str, name: str) -> Any:
-    """Return the value of one variable of a role in an environment."""
-    return Templar(DataLoader(), variables(environment, role)).template(trust_as_template(f"{{{{ {name} }}}}"))
+@functools.cache
+def variables_of_objects(role: Path) -> dict[str, Any]:
+    """Return the variables by which a role has its objects deployed, as it hands them to kubernetes_objects."""
+    paths = sorted((role / "tasks").glob("*.yml"))
+    tasks = [
+        task for path in paths for task in tasks_in(DataLoader().load_from_file(str(path), trusted_as_template=True))
+    ]
+    (given, *again) = [task["vars"] for task in tasks if "kubernetes_objects_templates" in task.get("vars", {})]
+    assert all(other == given for other in again), f"{role.name} deploys different objects"
+    return dict(given)
+
+
+def value_of(environment: str, role: str, name: str, **others: Any) -> Any:
+    """Return the value of one variable of a role in an environment, where it has others besides."""
+    known = {**variables(environment, role), **others}
+    return Templar(DataLoader(), known).template(trust_as_template(f"{{{{ {name} }}}}"))
+
+
+def deployed(environment: str, role: Path, name: str) -> Any:
+    """Return the value that a variable of kubernetes_objects has when a role calls it."""
+    search = [str(OBJECTS), str(role)]
+    files = [str(OBJECTS / "defaults/main.yml"), str(OBJECTS / "vars/main.yml")]
+    defaults, internal = (DataLoader().load_from_file(file, trusted_as_template=True) for file in files)
+    given = {**defaults, **internal, **variables_of_objects(role), "ansible_search_path": search}
+    return value_of(environment, role.name, name, **given)
 
 
 @functools.cache

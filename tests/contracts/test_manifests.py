@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 import yaml
 from contracts import manifests
-from contracts.manifests import ADDONS, CHECKS, EVERY_ROLE, LOGGING, Check, Object, render_role, value_of
+from contracts.manifests import CHECKS, EVERY_ROLE, LOGGING, Check, Object, render_role, value_of
 from contracts.project import INVENTORIES, ROLES, load, tasks_in
 from lib.interface import PUBLIC_PATHS
 from lib.paths import ROOT
@@ -61,16 +61,28 @@ def test_environments_that_share_a_machine_have_host_ports_of_their_own() -> Non
     assert len(set(ports.values())) == len(ports), ports
 
 
+def test_images_reach_the_nodes_before_the_objects_that_need_them() -> None:
+    tasks = list(tasks_in(load(manifests.OBJECTS / "tasks/main.yml")))
+    names = [task["name"] for task in tasks]
+    bring = names.index("Load the images into the nodes")
+    assert tasks[bring]["counter.platform.node_image"]["nodes"] == "{{ kind_cluster_nodes }}"
+    assert bring < names.index("Apply the objects")
+
+
 @pytest.mark.parametrize("role", EVERY_ROLE, ids=name_of)
-def test_images_reach_the_nodes_before_the_objects_that_need_them(role: Path) -> None:
-    files = ["main.yml", "apply.yml"] if role == ADDONS else ["apply.yml"]
-    tasks = [task for file in files for task in tasks_in(load(role / "tasks" / file))]
-    used = [next(key for key in task if "." in key) for task in tasks]
-    bring = tasks[used.index("counter.platform.node_image")]["counter.platform.node_image"]
-    assert bring["nodes"] == "{{ kind_cluster_nodes }}"
-    assert used.index("counter.platform.node_image") < used.index("kubernetes.core.k8s")
-    brought = {value_of("local", role.name, image.strip("{} "))["image"] for image in bring["images"]}
-    assert brought == {entry["image"] for _, entry in manifests.all_containers(render_role("local", role))}
+def test_every_image_is_loaded_into_the_nodes(role: Path) -> None:
+    loaded = {entry["image"] for entry in manifests.deployed("local", role, "kubernetes_objects_images")}
+    assert loaded == {entry["image"] for _, entry in manifests.all_containers(render_role("local", role))}
+
+
+def test_values_of_secrets_are_not_in_the_log() -> None:
+    first, rest = (load(manifests.OBJECTS / "tasks/apply.yml")[at] for at in (0, 1))
+    assert (first["no_log"], "no_log" in rest) == ("{{ platform_hide_secrets }}", False)
+    for role in EVERY_ROLE:
+        shown = manifests.deployed("local", role, rest["kubernetes.core.k8s"]["definition"].strip("{} "))
+        hidden = manifests.deployed("local", role, first["kubernetes.core.k8s"]["definition"].strip("{} "))
+        assert {entry["kind"] for entry in shown} & {"Secret", "Namespace"} == set()
+        assert len(shown) + len(hidden) == len(render_role("local", role))
 
 
 DEPLOYMENT, STATEFULSET, DAEMONSET = "Deployment/counter", "StatefulSet/counter-valkey", "DaemonSet/collector"
@@ -222,14 +234,15 @@ def test_manifest_is_one_object_and_named_after_its_kind() -> None:
 @pytest.mark.parametrize("role", EVERY_ROLE, ids=name_of)
 def test_every_manifest_is_applied(role: Path) -> None:
     """A manifest that no list names would lie there and do nothing."""
-    secrets = "" if role == ADDONS else f"_{role.name}_secrets + "
 
     def name(entry: Object) -> str:
         metadata = entry["metadata"]
         return f"{entry['kind']} {metadata['name']} in {metadata.get('namespace')}"
 
     for environment in ENVIRONMENTS:
-        objects: list[Object] = value_of(environment, role.name, f"{secrets}_{role.name}_objects")
+        objects: list[Object] = manifests.deployed(
+            environment, role, "_kubernetes_objects_first + _kubernetes_objects_rest"
+        )
         rendered = render_role(environment, role)
         found, expected = ({name(entry): entry for entry in each} for each in (objects, rendered))
         assert [entry for entry in {*found, *expected} if found.get(entry) != expected.get(entry)] == [], environment

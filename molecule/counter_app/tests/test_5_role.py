@@ -31,7 +31,7 @@ def test_rollout_that_does_not_end_says_why_and_takes_nothing_away(cluster: Clus
     # More CPU than any node has: the new pod finds no place.
     values = {"counter_app_cpu_request": "500", "counter_app_cpu_limit": "500", "counter_app_wait_seconds": 10}
     run = playbook("-e", json.dumps(values)).failed(
-        "The service did not answer within 10 s (counter_app_wait_seconds)",
+        "The rollout in the namespace counter did not end within 10 s (counter_app_wait_seconds)",
         "This did not come: deployment/counter: ",
         "Insufficient cpu",
         "Its last log lines",
