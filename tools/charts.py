@@ -64,7 +64,7 @@ def with_prefix(value: float, unit: str) -> str:
 
 
 def readable(value: float, unit: str) -> str:
-    """Return a value with its unit, as a person reads it; ``unit`` is one of :class:`panels.Panel`."""
+    """Return a value with its unit, as a person reads it; ``unit`` is that of a panel."""
     if unit == "percentunit":
         return f"{readable(value * 100, 'short')} %"
     if unit == "decbytes":
@@ -184,7 +184,7 @@ def svg(lines: Sequence[Line], unit: str, start: float, end: float, step: float,
 
     Args:
         lines: what is drawn.
-        unit: of their values, one of :class:`panels.Panel`.
+        unit: of their values, as a panel has it.
         start: of the time that is shown, in seconds since 1970.
         end: of that time.
         step: seconds between two points of a line; where there are more, it had no value.

@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import yaml
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import write_whole
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
-from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS, Panel, Query
 
 from tools.charts import THEMES, Line, readable, svg
 
+Json = dict[str, Any]
+
+DASHBOARDS = Path(__file__).parents[1] / "roles/monitoring/files/dashboards.yml"
 POINTS = 240
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
@@ -67,35 +70,35 @@ class Prometheus:
         except CommandError as error:
             raise CommandError(f"Prometheus cannot be asked, and `make up` starts it: {error}") from error
 
-    def lines(self, query: Query, start: float, end: float, step: int) -> list[Line]:
+    def lines(self, query: Json, start: float, end: float, step: int) -> list[Line]:
         """Return what a query is between two times."""
         # As Grafana does: four scrapes at least, so that a scrape may be missed.
-        expr = query.expr.replace("$__rate_interval", f"{max(60, 4 * step)}s")
+        expr = query["expr"].replace("$__rate_interval", f"{max(60, 4 * step)}s")
         found = self.ask("query_range", query=expr, start=start, end=end, step=step)["result"]
         return [
             Line(
-                re.sub(r"{{(\w+)}}", lambda name: series["metric"].get(name[1], ""), query.legend),  # noqa: B023
+                re.sub(r"{{(\w+)}}", lambda name: series["metric"].get(name[1], ""), query["legend"]),  # noqa: B023
                 [(float(moment), float(value)) for moment, value in series["values"] if value != "NaN"],
             )
             for series in found
         ]
 
 
-def picture(lines: list[Line], panel: Panel, start: float, end: float, step: int) -> str:
+def picture(lines: list[Line], panel: Json, start: float, end: float, step: int) -> str:
     """Return a chart for either kind of page, as elements of HTML."""
-    drawn = {name: svg(lines, panel.unit, start, end, step, theme).encode() for name, theme in THEMES.items()}
+    drawn = {name: svg(lines, panel["unit"], start, end, step, theme).encode() for name, theme in THEMES.items()}
     data = {name: "data:image/svg+xml;base64," + base64.b64encode(chart).decode() for name, chart in drawn.items()}
-    alternative = html.escape(f"{panel.title}: {panel.description}")
+    alternative = html.escape(f"{panel['title']}: {panel['description']}")
     dark = f'<source media="(prefers-color-scheme: dark)" srcset="{data["dark"]}">'
     return f'<picture>{dark}<img alt="{alternative}" src="{data["light"]}"></picture>'
 
 
-def figure(lines: list[Line], panel: Panel, start: float, end: float, step: int) -> str:
+def figure(lines: list[Line], panel: Json, start: float, end: float, step: int) -> str:
     """Return a panel as an element of HTML: what it is, the chart, and its values in words."""
     rows = "".join(
         f"<tr><th>{html.escape(line.label)}</th>"
         + "".join(
-            f"<td>{readable(value, panel.unit)}</td>"
+            f"<td>{readable(value, panel['unit'])}</td>"
             for value in (min(v for _, v in line.points), max(v for _, v in line.points), line.points[-1][1])
         )
         + "</tr>"
@@ -103,7 +106,8 @@ def figure(lines: list[Line], panel: Panel, start: float, end: float, step: int)
     )
     head = "<thead><tr><th></th><th>least</th><th>most</th><th>last</th></tr></thead>"
     table = f"<table>{head}<tbody>{rows}</tbody></table>" if rows else ""
-    caption = f"<figcaption><h3>{html.escape(panel.title)}</h3><p>{html.escape(panel.description)}</p></figcaption>"
+    title, description = (html.escape(panel[key]) for key in ("title", "description"))
+    caption = f"<figcaption><h3>{title}</h3><p>{description}</p></figcaption>"
     return f"<figure>{caption}{picture(lines, panel, start, end, step)}{table}</figure>"
 
 
@@ -111,15 +115,16 @@ def page(prometheus: Prometheus, title: str, start: float, end: float) -> tuple[
     """Return the page, and the panels that have no values."""
     step = max(15, round((end - start) / POINTS))
     body, empty = [], []
-    for dashboard in DASHBOARDS:
+    for dashboard in yaml.safe_load(DASHBOARDS.read_text()):
         figures = []
-        for panel in dashboard.panels:
-            found = [line for query in panel.queries for line in prometheus.lines(query, start, end, step)]
+        for panel in dashboard["panels"]:
+            found = [line for query in panel["queries"] for line in prometheus.lines(query, start, end, step)]
             lines = [line for line in found if line.points]
             if not lines:
-                empty.append(f"{dashboard.title}: {panel.title}")
+                empty.append(f"{dashboard['title']}: {panel['title']}")
             figures.append(figure(lines, panel, start, end, step))
-        body.append(f'<h2>{html.escape(dashboard.title)}</h2><div class="panels">{"".join(figures)}</div>')
+        heading = html.escape(dashboard["title"])
+        body.append(f'<h2>{heading}</h2><div class="panels">{"".join(figures)}</div>')
     first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (start, end))
     return PAGE.format(title=html.escape(title), body="\n".join(body), start=first, end=last), empty
 

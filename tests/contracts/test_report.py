@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from contracts.project import load
 
 from tools import charts, report
 
@@ -112,3 +113,13 @@ def test_report_that_cannot_be_written(
     assert report.main([*given, "--title=none", str(tmp_path / "index.html")]) == 1
     assert re.search(message, capsys.readouterr().err)
     assert not list(tmp_path.iterdir())
+
+
+def test_names_and_titles_of_dashboards_are_there_once() -> None:
+    boards = load(report.DASHBOARDS)
+    assert len({board["title"] for board in boards}) == len({board["name"] for board in boards}) == len(boards)
+    for board in boards:
+        assert len({panel["title"] for panel in board["panels"]}) == len(board["panels"])
+        assert all(panel["description"].endswith(".") for panel in board["panels"])
+        # As many letters as the queries of one panel have.
+        assert all(len(panel["queries"]) <= 6 for panel in board["panels"])

@@ -1,23 +1,35 @@
 # Copyright: counter-platform contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Grafana's dashboards, written by its own library from the table of panels."""
+"""Grafana's dashboards, written by its own library from panels."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: dashboards
-short_description: Grafana's dashboards of the platform
+short_description: Panels as dashboards of Grafana
 description:
-  - Each panel of C(module_utils/panels.py) as a panel of Grafana's, in the form that its sidecar and its API take.
-options: {}
+  - Turns dashboards into the JSON that Grafana's sidecar and its API take.
+options:
+  _terms:
+    description:
+      - The dashboards. Each has C(name), C(title) and C(panels).
+      - Each panel has C(title), C(unit) by Grafana's name, or C(cores), C(description) and C(queries).
+      - Each query has C(expr) in PromQL, and the C(legend) of its lines.
+    type: list
+    elements: dict
+    required: true
+  tag:
+    description: Tag of every dashboard, and what the UIDs begin with.
+    type: str
+    required: true
 author: counter-platform contributors
 """
 
 EXAMPLES = r"""
 - name: Write one of them
   ansible.builtin.copy:
-    content: "{{ lookup('counter.platform.dashboards')['service'] }}"
-    dest: service.json
+    content: "{{ lookup('counter.platform.dashboards', *dashboards, tag='mail')['queue'] }}"
+    dest: queue.json
     mode: "0644"
 """
 
@@ -31,7 +43,6 @@ _raw:
 from typing import Any
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.counter.platform.plugins.module_utils.panels import DASHBOARDS, Dashboard, Panel
 from grafana_foundation_sdk.builders import common, prometheus, timeseries
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -41,35 +52,36 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 
-def chart(panel: Panel) -> timeseries.Panel:
+def chart(panel: dict[str, Any]) -> timeseries.Panel:
     """Return a panel as Grafana's builder."""
     legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
     built = (
         timeseries.Panel()
-        .title(panel.title)
-        .description(panel.description)
-        .unit("short" if panel.unit == "cores" else panel.unit)
+        .title(panel["title"])
+        .description(panel["description"])
+        .unit("short" if panel["unit"] == "cores" else panel["unit"])
         .datasource(DATASOURCE)
         .legend(legend.show_legend(True))
         .span(12)
         .height(8)
     )
-    for letter, query in zip("ABCDEF", panel.queries, strict=False):
-        built.with_target(prometheus.Dataquery().ref_id(letter).expr(query.expr).legend_format(query.legend).range())
+    for letter, query in zip("ABCDEF", panel["queries"], strict=False):
+        target = prometheus.Dataquery().ref_id(letter).expr(query["expr"]).legend_format(query["legend"]).range()
+        built.with_target(target)
     return built
 
 
-def written(dashboard: Dashboard) -> str:
+def written(dashboard: dict[str, Any], tag: str) -> str:
     """Return a dashboard's JSON."""
     built = (
-        builders.Dashboard(dashboard.title)
-        .uid(f"counter-platform-{dashboard.name}")
-        .tags(["counter-platform"])
+        builders.Dashboard(dashboard["title"])
+        .uid(f"{tag}-{dashboard['name']}")
+        .tags([tag])
         .time("now-1h", "now")
         .refresh("30s")
         .with_variable(builders.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
     )
-    for panel in dashboard.panels:
+    for panel in dashboard["panels"]:
         built.with_panel(chart(panel))
     return str(JSONEncoder(sort_keys=True, indent=1).encode(built.build()))
 
@@ -80,4 +92,5 @@ class LookupModule(LookupBase):  # type: ignore[misc] # ansible ships no types
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, str]]:
         """Return them by their names."""
         self.set_options(var_options=variables, direct=kwargs)
-        return [{dashboard.name: written(dashboard) for dashboard in DASHBOARDS}]
+        tag = self.get_option("tag")
+        return [{dashboard["name"]: written(dashboard, tag) for dashboard in terms}]
