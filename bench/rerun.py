@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAYBOOKS = ("site.yml", "playbooks/app.yml")
+PLAYBOOKS = ("site.yml", "app")
 
 
 @contextmanager
@@ -37,14 +37,20 @@ def checkout(reference: str) -> Iterator[Path]:
 
 
 def run(checkout: Path, playbook: str, environment: str) -> tuple[float, float, list[str]]:
-    """Run a playbook of a checkout on this checkout's environment.
+    """Run a playbook of a checkout, or its service with the prerequisites, on this checkout's environment.
 
     Return its seconds, those of processor time of all that it started itself, and the tasks that changed something.
     """
+    if playbook == "app":
+        # Before there were tags, the playbook ran its prerequisites itself.
+        alone = (checkout / "playbooks/tasks/needed.yml").exists()
+        words = ["playbooks/app.yml"] if alone else ["site.yml", "--tags=app"]
+    else:
+        words = [playbook]
     command = [
         str(ROOT / ".venv/bin/ansible-playbook"),
         f"--inventory=inventories/{environment}",
-        playbook,
+        *words,
         f"--extra-vars=platform_state_dir={ROOT / '.state' / environment}",
     ]
     # As `make` starts it: compiled bytecode is kept.

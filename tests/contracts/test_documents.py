@@ -105,7 +105,7 @@ def test_readme_is_read_in_three_minutes() -> None:
 
 
 def test_variables_exist() -> None:
-    known = common_variables() | {"platform_checked"}
+    known = common_variables()
     known |= {name for role in ROLES for name in [*facts_documented(role), *options_of(role), role.name]}
     known |= {module.stem for module in MODULES.glob("*.py")}
     # Metrics may begin like a role.

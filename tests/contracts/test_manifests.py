@@ -65,7 +65,7 @@ def test_images_reach_the_nodes_before_the_objects_that_need_them() -> None:
     tasks = list(tasks_in(load(manifests.OBJECTS / "tasks/main.yml")))
     names = [task["name"] for task in tasks]
     bring = names.index("Load the images into the nodes")
-    assert tasks[bring]["counter.platform.node_image"]["nodes"] == "{{ kind_cluster_nodes }}"
+    assert tasks[bring]["counter.platform.node_image"]["nodes"] == "{{ kubernetes_objects_cluster.nodes }}"
     assert bring < names.index("Apply the objects")
 
 

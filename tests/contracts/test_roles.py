@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ TYPES = {
 PLATFORM = ROOT / "roles/platform"
 # The scenarios of the roles that include it prove it.
 INTERNAL = ROOT / "roles/kubernetes_objects"
-NEEDED = "tasks/needed.yml"
 OPTIONS = [(role, name, option) for role in ROLES for name, option in options_of(role).items()]
 
 
@@ -75,10 +75,25 @@ def test_defaults_have_the_type_of_the_spec() -> None:
     assert wrong == []
 
 
-def checked_first(tasks: list[dict[str, Any]]) -> list[str]:
-    """Return the roles whose preflight checks the tasks run before anything else of a playbook."""
-    checks = [task for task in tasks if task.get("ansible.builtin.include_tasks") == "tasks/preflight.yml"]
-    return [role for task in checks for role in task["vars"]["preflight_roles"]]
+Tags = set[str]
+
+
+def tags_of(entry: dict[str, Any]) -> Tags:
+    """Return the tags of a task or an import."""
+    tags = entry.get("tags", [])
+    return {tags} if isinstance(tags, str) else set(tags)
+
+
+def checked() -> dict[str, Tags]:
+    """Return the roles whose checks playbooks/preflight.yml runs, with the tags by which it does."""
+    (play,) = load(ROOT / "playbooks/preflight.yml")
+    included = [(task, task.get("ansible.builtin.include_role", {})) for task in play["tasks"]]
+    return {
+        name: tags_of(task)
+        for task, include in included
+        if include.get("tasks_from") == "preflight"
+        for name in (task["loop"] if "loop" in task else [include["name"]])
+    }
 
 
 def test_entry_points_take_the_same_as_the_role() -> None:
@@ -88,28 +103,20 @@ def test_entry_points_take_the_same_as_the_role() -> None:
     assert {role: set(spec_of(role)) for role in ROLES} == expected
     entries = [(role.name, name, entry) for role in ROLES for name, entry in spec_of(role).items()]
     assert [(role, name) for role, name, entry in entries if entry != spec_of(ROOT / "roles" / role)["main"]] == []
-    tasks = [task for play in load(ROOT / "playbooks/preflight.yml") for task in play["tasks"]]
-    assert set(checked_first(tasks)) == {role.name for role, found in expected.items() if "preflight" in found}
+    assert set(checked()) == {role.name for role, found in expected.items() if "preflight" in found}
 
 
-def test_playbook_checks_all_of_its_roles_before_the_first_one() -> None:
-    for playbook in ("images", "cluster", "app"):
-        (play,) = load(ROOT / f"playbooks/{playbook}.yml")
-        (needed,) = [task for task in play["pre_tasks"] if task["ansible.builtin.include_tasks"] == NEEDED]
-        expected = [*needed["vars"]["needed_roles"], *(entry["role"] for entry in play["roles"])]
-        assert checked_first(play["pre_tasks"]) == expected, playbook
-
-
-def test_role_that_others_need_is_known_by_a_fact_that_it_sets() -> None:
-    """Another name would run it in every play, or in none."""
-    (task,) = load(ROOT / "playbooks" / NEEDED)
-    for role, fact in task["vars"]["needed_facts"].items():
-        assert fact.strip("{} ") in facts_documented(ROOT / "roles" / role)
-    files = [ROOT / f"playbooks/{name}.yml" for name in ("images", "cluster", "app", "logs", "monitoring")]
-    tasks = [task for file in files for play in load(file) for task in play.get("pre_tasks", [])]
-    lists = [task["vars"]["needed_roles"] for task in tasks if task.get("ansible.builtin.include_tasks") == NEEDED]
-    assert len(lists) == len(files)
-    assert {role for needed in lists for role in needed} == set(task["vars"]["needed_facts"])
+def test_site_checks_what_a_tag_runs_before_any_of_it_and_nothing_else() -> None:
+    first, *others = load(ROOT / "site.yml")
+    assert first["import_playbook"] == "playbooks/preflight.yml"
+    assert [entry for entry in others if entry["vars"] != {"platform_preflight": False}] == []
+    ran: dict[str, set[str]] = {}
+    for entry in others:
+        roles = {role["role"] for play in load(ROOT / entry["import_playbook"]) for role in play["roles"]}
+        for tag in tags_of(entry):
+            ran.setdefault(tag, set()).update(roles)
+    assert set(ran) == {"images", "cluster", "app", "logs", "monitoring"}
+    assert {tag: {role for role, tags in checked().items() if tags & {tag, "always"}} for tag in ran} == ran
 
 
 def test_public_options_have_the_name_of_the_role_or_the_platform() -> None:
@@ -142,17 +149,35 @@ def test_facts_are_documented_and_documented_facts_are_set() -> None:
     assert made == {role.name: facts_documented(role) for role in ROLES}
 
 
+def unknown_in(text: str, others: Iterable[Path]) -> set[str]:
+    """Return the names in a text that begin as a role's and are neither options nor facts of it."""
+    names = {name for other in others for name in re.findall(rf"\b{other.name}_\w+", text)}
+    known = {name for role in ROLES for name in [*facts_documented(role), *options_of(role), role.name]}
+    return names - known - {"counter_platform"}
+
+
 def test_what_a_role_takes_from_another_is_documented_there() -> None:
-    # The second is what playbooks/preflight.yml leaves.
-    known = {"counter_platform", "platform_checked"}
+    folders = ("defaults", "vars", "tasks", "handlers", "templates")
     unknown = {}
     for role in ROLES:
-        folders = ("defaults", "vars", "tasks", "handlers", "templates")
         text = "\n".join(path.read_text() for name in folders for path in (role / name).glob("*") if path.is_file())
-        for other in {PLATFORM, *ROLES} - ({role} - {PLATFORM}):
-            used = set(re.findall(rf"\b{other.name}_\w+", text))
-            unknown[role.name, other.name] = used - known - facts_documented(other) - set(options_of(other))
-    assert {roles: names for roles, names in unknown.items() if names} == {}
+        unknown[role.name] = unknown_in(text, {PLATFORM, *ROLES} - ({role} - {PLATFORM}))
+    assert {role: names for role, names in unknown.items() if names} == {}
+
+
+def test_playbooks_take_nothing_from_roles_but_facts_and_options() -> None:
+    # A bundle packs what the roles' tasks `fetch` return.
+    files = [ROOT / "site.yml", *(ROOT / "playbooks").glob("[!b]*.yml"), ROOT / "playbooks/backup.yml"]
+    unknown = {path.name: unknown_in(path.read_text(), ROLES) for path in files}
+    assert {name: names for name, names in unknown.items() if names} == {}
+
+
+def test_facts_are_few_and_in_the_architecture() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    section = text[text.index("## Facts shared between roles") : text.index("## The cache")]
+    facts = {fact for role in ROLES for fact in facts_documented(role)}
+    assert set(re.findall(r"`(\w+)`", section)) - {"engine_probe", "cluster_info"} == facts
+    assert len(facts) <= 9, "ask for the state instead"
 
 
 def test_readme_has_the_variables_of_the_spec(tmp_path: Path) -> None:

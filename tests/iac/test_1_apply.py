@@ -137,7 +137,7 @@ def test_inventory_of_production_finds_the_host(life: Life, api: Aws) -> None:
     assert host["ansible_host"] == made["address"]
     assert host["ansible_user"] == made["ssh_user"]
     assert host["instance_id"] == made["instance_id"]
-    assert host["log_instance_data_device"] == made["data_device"]
+    assert host["log_host_data_device"] == made["data_device"]
     assert made["tags"].items() <= host["tags"].items()
     assert host["placement"]["region"] == REGION
 

@@ -17,7 +17,7 @@ from lib.certificates import make_key, sign
 from lib.cluster import Cluster
 from lib.command import run
 from lib.docker import docker
-from lib.environment import PORT, READY, playbook
+from lib.environment import PORT, READY, site
 from lib.lines import LABELS, Lines, unique
 from lib.load import Load
 from lib.network import answers, free_port
@@ -172,11 +172,11 @@ def certificate_of_the_log_host_ends_soon(cluster: Cluster) -> Iterator[None]:
         words = ("-subj", f"/CN={host.host}", "-addext", names, "-addext", "extendedKeyUsage=serverAuth")
         sign(certificate, key, secrets, 10, *words)
         given = ("-e", f"log_host_certificate={certificate}", "-e", f"log_host_certificate_key={key}")
-        playbook(*given, name="logs").ok()
+        site(*given, tag="logs").ok()
         try:
             yield
         finally:
-            playbook(name="logs").ok()
+            site(tag="logs").ok()
 
 
 @contextmanager

@@ -34,8 +34,15 @@ def turn() -> Iterator[None]:
         yield
 
 
-def playbook(*arguments: str, name: str = "app") -> Run:
-    """Run a playbook, the application's by default, on the environment."""
+def site(*arguments: str, tag: str = "app") -> Run:
+    """Run one capability with its prerequisites, the application by default, on the environment."""
+    with turn():
+        command = ["ansible-playbook", *OPTIONS, "site.yml", "--tags", tag]
+        return execute(*command, *arguments, environment=_PROXIES)
+
+
+def playbook(name: str, *arguments: str) -> Run:
+    """Run a playbook on the environment."""
     with turn():
         return execute("ansible-playbook", *OPTIONS, f"playbooks/{name}.yml", *arguments, environment=_PROXIES)
 

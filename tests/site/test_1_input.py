@@ -49,7 +49,7 @@ def test_cluster_of_that_name_that_somebody_else_made() -> None:
     image = docker("inspect", "--format={{.Image}}", "counter-local-logs")
     docker("create", f"--name={name}", "--label=io.x-k8s.kind.cluster=counter-refused", image)
     try:
-        refused(f"not made from here ({name})", "kind_cluster_name")
+        refused(f"was not made from here ({name})", "kind_cluster_name")
         assert docker("ps", "--all", "--quiet", "--filter", f"name={name}"), "it was not left alone"
     finally:
         docker("rm", name)

@@ -22,10 +22,10 @@ ELSEWHERE = {
     r"molecule (test|converge|verify)": "the job of each scenario runs it in this environment",
     r"log_host_loki_archive": "needs Loki's archive",
     r"playbooks/mirror": "needs a registry; molecule/offline_images runs it on one of its own",
-    r"playbooks/logs": "molecule/log_host runs them on a host of its own",
+    r"playbooks/logs|--tags logs": "molecule/log_host runs them on a host of its own",
 }
 # A second cluster takes a minute, a second environment as a whole two; the images are there already.
-LONG = "playbooks/(cluster|app|monitoring|images|sbom|bundle)"
+LONG = "--tags (images|cluster|app|monitoring)|playbooks/(sbom|bundle)"
 KEPT = {"HOME", "CI", "COUNTER_PLATFORM_TEST_MACHINE", *CLIENT_SETTINGS, *CERTIFICATES}
 
 

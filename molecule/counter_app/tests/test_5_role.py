@@ -5,7 +5,7 @@ import json
 
 import pytest
 from lib.cluster import Cluster
-from lib.environment import URL, playbook
+from lib.environment import URL, site
 from lib.network import count
 from lib.service import APP, wait_until_idle
 from lib.types import Json
@@ -30,7 +30,7 @@ def test_rollout_that_does_not_end_says_why_and_takes_nothing_away(cluster: Clus
     before = count(URL)
     # More CPU than any node has: the new pod finds no place.
     values = {"counter_app_cpu_request": "500", "counter_app_cpu_limit": "500", "counter_app_wait_seconds": 10}
-    run = playbook("-e", json.dumps(values)).failed(
+    run = site("-e", json.dumps(values)).failed(
         "The rollout in the namespace counter did not end within 10 s (counter_app_wait_seconds)",
         "This did not come: deployment/counter: ",
         "Insufficient cpu",
@@ -41,14 +41,14 @@ def test_rollout_that_does_not_end_says_why_and_takes_nothing_away(cluster: Clus
     assert run.seconds < 120
     assert count(URL) == before + 1
 
-    playbook().ok(changed=1)
+    site().ok(changed=1)
 
 
 def test_one_variable_changes_one_object_and_no_output_has_the_password(cluster: Cluster) -> None:
     wait_until_idle(cluster)
     before = content(cluster)
     assert len(before) >= 12
-    run = playbook("-e", "counter_app_scale_down_seconds=61", "--diff", "-vvv").ok(changed=1)
+    run = site("-e", "counter_app_scale_down_seconds=61", "--diff", "-vvv").ok(changed=1)
     assert "stabilizationWindowSeconds: 61" in run.output, "it does not say what it changes"
     password = (cluster.state / "valkey-password").read_bytes()
     for secret in (password, base64.b64encode(password)):

@@ -44,7 +44,7 @@ def empty_the_store(cluster: Cluster) -> None:
 
 
 def run(name: str, file: Path) -> Run:
-    return playbook("-e", f"counter_app_backup={file}", name=name)
+    return playbook(name, "-e", f"counter_app_backup={file}")
 
 
 def test_backup_and_restore_on_an_empty_store(cluster: Cluster, tmp_path: Path) -> None:

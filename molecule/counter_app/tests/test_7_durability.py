@@ -7,7 +7,7 @@ import pytest
 from lib.cluster import Cluster
 from lib.command import run
 from lib.docker import docker
-from lib.environment import PORT, READY, URL, playbook
+from lib.environment import PORT, READY, URL, site
 from lib.load import Load
 from lib.network import accepts, answers, count
 from lib.prometheus import MONITORING, Prometheus
@@ -86,5 +86,5 @@ def test_host_port_that_docker_has_closed_is_opened_again(cluster: Cluster) -> N
     # As when it runs out of file descriptors: docker starts it with the node alone.
     run("pkill", "--full", f"docker-proxy .*-host-port {PORT} ")
     wait_for("the port to close", lambda: not accepts(PORT), 10)
-    playbook(name="app").ok("Docker does not forward the port any more")
+    site().ok("Docker does not forward the port any more")
     assert count(URL) == before + 1

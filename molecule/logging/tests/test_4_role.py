@@ -6,7 +6,7 @@ import json
 import pytest
 from lib.cluster import Cluster
 from lib.docker import docker
-from lib.environment import playbook
+from lib.environment import site
 from lib.lines import Lines
 
 
@@ -36,5 +36,5 @@ def test_absent_removes_the_namespace_and_the_rights(cluster: Cluster, lines: Li
     made = {"logging", "logging-collector"}
     assert there(cluster) == made
     for arguments, changed, stays in ((["--check"], 1, made), ([], 1, set()), ([], 0, set())):
-        playbook("-e", "logging_state=absent", *arguments, name="logs").ok(changed=changed)
+        site("-e", "logging_state=absent", *arguments, tag="logs").ok(changed=changed)
         assert there(cluster) == stays

@@ -85,7 +85,7 @@ def test_report_is_one_page_that_loads_nothing(requests: None) -> None:
     file = f".state/{NAME}/report/index.html"
     page = ROOT / file
     page.unlink(missing_ok=True)
-    run = playbook("-e", "report_span=10m", name="report").ok(file)
+    run = playbook("report", "-e", "report_span=10m").ok(file)
     text = page.read_text()
     assert page.stat().st_mode & 0o777 == 0o600
     titles = [panel["title"] for board in DASHBOARDS for panel in board["panels"]]

@@ -5,7 +5,7 @@ import json
 import pytest
 from lib.causes import VOLUMES
 from lib.cluster import Cluster
-from lib.environment import playbook
+from lib.environment import site
 from lib.prometheus import MONITORING, Prometheus
 from lib.types import Json
 
@@ -32,7 +32,7 @@ def of_the_monitoring(name: str) -> bool:
 def test_another_setting_makes_another_pod_that_has_the_figures(cluster: Cluster, prometheus: Prometheus) -> None:
     before = prometheus.oldest()
     pod = cluster.get("pod", "prometheus-0", MONITORING)["metadata"]["uid"]
-    playbook("-e", "monitoring_retention=14d", name="monitoring").ok()
+    site("-e", "monitoring_retention=14d", tag="monitoring").ok()
     assert cluster.get("pod", "prometheus-0", MONITORING)["metadata"]["uid"] != pod
     assert prometheus.oldest() == before
     cluster.kubectl("delete", "pod", "prometheus-0", MONITORING, "--grace-period=0", "--force")
@@ -44,7 +44,7 @@ def test_without_monitoring_all_of_it_goes_and_nothing_else(cluster: Cluster, pr
     before = objects(cluster)
     assert {name.split()[0] for name in before if of_the_monitoring(name)} >= {"Namespace", "ClusterRole"}
     for arguments, changed, there in ((["--check"], 1, True), ([], 1, False), ([], 0, False)):
-        playbook("-e", "platform_monitoring=false", *arguments, name="monitoring").ok(changed=changed)
+        site("-e", "platform_monitoring=false", *arguments, tag="monitoring").ok(changed=changed)
         assert any(of_the_monitoring(name) for name in objects(cluster)) is there
     assert objects(cluster) == {name: uid for name, uid in before.items() if not of_the_monitoring(name)}
     # What it had gathered is there for when it is wanted again.

@@ -87,10 +87,6 @@ options:
         description: Whether the daemon shall hold the image too.
         type: bool
         default: false
-  docker:
-    description: The docker client; may be empty in check mode.
-    type: str
-    required: true
   cache:
     description: The cache folder.
     type: path
@@ -119,7 +115,6 @@ EXAMPLES = r"""
         dockerfile: app/Dockerfile
         files:
           - {path: app/src, dest: src}
-    docker: /usr/bin/docker
     cache: "{{ platform_cache_dir }}"
 """
 
@@ -156,6 +151,7 @@ results:
       type: dict
 """
 
+import functools
 import json
 import os
 import shutil
@@ -163,6 +159,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.counter.platform.plugins.module_utils import engine
 from ansible_collections.counter.platform.plugins.module_utils.archives import (
     config_digest,
     content,
@@ -253,12 +250,9 @@ def assemble(wanted: dict[str, Any], image: str, archive: Path) -> None:
 
 
 class Builder:
-    """Builds images with one docker client into one cache, or brings them there from an origin."""
+    """Builds images into one cache, or brings them there from an origin."""
 
-    def __init__(
-        self, docker: str, cache: Path, days: int, origin: str, carried: list[str], *, check_mode: bool
-    ) -> None:
-        self._docker = docker
+    def __init__(self, cache: Path, days: int, origin: str, carried: list[str], *, check_mode: bool) -> None:
         self._origin = origin
         self._carried = carried
         self._cache = cache
@@ -298,6 +292,10 @@ class Builder:
         made = {"artifact": f"{artifact}/{key}", "key": key, "id": identity, "carried": is_carried}
         return {"changed": changed, **made, "loadable": loadable, **loadable}
 
+    @functools.cached_property
+    def _docker(self) -> str:
+        return engine.docker() or "docker"
+
     def _build(self, wanted: dict[str, Any], image: str, folder: Path, progress: Progress) -> None:
         if not wanted["dockerfile"]:
             assemble(wanted, image, folder / "image.tar")
@@ -324,7 +322,7 @@ class Builder:
 
     def _holds(self, image: str, archive: Path) -> bool:
         """Return whether the daemon has this image: under a given tag it may hold one of other inputs."""
-        if not self._docker or not archive.exists():
+        if not archive.exists():
             return False
         try:
             # `image ls` finds no name that is written out with docker.io/library.
@@ -371,7 +369,6 @@ ARGUMENTS: dict[str, Any] = {
             "load": {"type": "bool", "default": False},
         },
     },
-    "docker": {"type": "str", "required": True},
     "cache": {"type": "path", "required": True},
     "cache_days": {"type": "int", "default": 14},
     "origin": {"type": "path", "default": ""},
@@ -385,7 +382,6 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     When one cannot be built: ``failed``, ``msg`` with its name, and the ``results`` before it.
     """
     builder = Builder(
-        params["docker"],
         Path(params["cache"]),
         params["cache_days"],
         params["origin"],

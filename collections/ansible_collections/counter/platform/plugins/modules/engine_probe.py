@@ -11,13 +11,9 @@ short_description: Try whether the container engine can run what kind needs
 description:
   - Looks through the docker clients on the machine for one that reaches a daemon, preferring one of the daemon's
     own version, and runs a privileged container of a few files of the host, so no registry is needed.
-  - Changes nothing that stays. Runs in check mode too.
-options:
-  search_path:
-    description: Folders in which to look for docker clients, in this order.
-    type: list
-    elements: str
-    default: [/usr/bin, /usr/local/bin, /bin]
+  - Tries once for each start of the daemon and keeps the answer in C(/run) for that long, so that whoever needs it can
+    ask. Changes nothing else. Runs in check mode too.
+options: {}
 author: counter-platform contributors
 """
 
@@ -62,17 +58,22 @@ reason:
   type: str
 """
 
+import contextlib
 import io
-import os
+import json
 import re
 import tarfile
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.counter.platform.plugins.module_utils.artifacts import write_whole
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
+from ansible_collections.counter.platform.plugins.module_utils.engine import FOLDERS, choose_client
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
 LABEL = "counter-platform=engine-probe"
+ANSWER = Path("/run/counter-platform/engine-probe.json")
+"""The last answer of a daemon that could run a privileged container; it goes when the machine is started again."""
 OOM_TEST = "echo -500 2>/dev/null >/proc/self/oom_score_adj && echo adjustable || echo fixed"
 
 
@@ -91,29 +92,6 @@ def probe_root() -> bytes:
     return stream.getvalue()
 
 
-def choose_client(folders: list[str]) -> dict[str, str]:
-    """Return the client, its version and the server's, or the reason why there is none.
-
-    A client of the daemon's own version wins; without one, the first that reaches the daemon.
-    """
-    found: list[dict[str, str]] = []
-    reason = "no docker client is installed"
-    for candidate in dict.fromkeys(str(Path(folder, "docker").resolve()) for folder in folders):
-        if not os.access(candidate, os.X_OK):
-            continue
-        try:
-            answer = run([candidate, "version", "--format", "{{.Client.Version}} {{.Server.Version}}"])
-        except CommandError as error:
-            reason = str(error)
-            continue
-        client_version, server_version = answer.split()
-        found.append({"client": candidate, "client_version": client_version, "server_version": server_version})
-    for entry in found:
-        if entry["client_version"] == entry["server_version"]:
-            return entry
-    return found[0] if found else {"reason": reason}
-
-
 def try_privileged(client: str) -> str:
     """Run a privileged container and return what its test printed: ``adjustable`` or ``fixed``."""
     # By its id: two runs at once must not take or remove each other's image.
@@ -125,15 +103,27 @@ def try_privileged(client: str) -> str:
     return output.strip()
 
 
+def privileged_test(client: str) -> str:
+    """Return what :func:`try_privileged` does, which takes a second, by trying once for each start of the daemon.
+
+    A daemon makes its network ``bridge`` anew whenever it starts. One without that network is tried each time.
+    """
+    try:
+        daemon = run([client, "network", "inspect", "bridge", "--format", "{{.Id}} {{.Created}}"]).strip()
+    except CommandError:
+        return try_privileged(client)
+    if ANSWER.exists() and (kept := json.loads(ANSWER.read_text()))["daemon"] == daemon:
+        return str(kept["printed"])
+    printed = try_privileged(client)
+    with contextlib.suppress(PermissionError):
+        ANSWER.parent.mkdir(mode=0o755, exist_ok=True)
+        write_whole(ANSWER, json.dumps({"daemon": daemon, "printed": printed}))
+    return printed
+
+
 AS_ROOT = True
 
-ARGUMENTS: dict[str, Any] = {
-    "search_path": {
-        "type": "list",
-        "elements": "str",
-        "default": ["/usr/bin", "/usr/local/bin", "/bin"],
-    }
-}
+ARGUMENTS: dict[str, Any] = {}
 
 
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
@@ -149,13 +139,13 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
         "data_root": "/var/lib/docker",
         "reason": "",
     }
-    result.update(choose_client(params["search_path"]))
+    result.update(choose_client(FOLDERS))
     if result["client"]:
         try:
             about = run([result["client"], "info", "--format", "{{.CgroupVersion}} {{.DockerRootDir}}"])
             version, result["data_root"] = about.split(maxsplit=1)
             result["cgroup_version"], result["data_root"] = int(version), result["data_root"].strip()
-            result["oom_score_adjustable"] = try_privileged(result["client"]) == "adjustable"
+            result["oom_score_adjustable"] = privileged_test(result["client"]) == "adjustable"
             result["privileged"] = True
         except CommandError as error:
             result["reason"] = str(error)

@@ -31,10 +31,6 @@ options:
         description: The image as a docker archive.
         type: path
         required: true
-  docker:
-    description: The docker client.
-    type: str
-    required: true
 author: counter-platform contributors
 """
 
@@ -43,7 +39,6 @@ EXAMPLES = r"""
   counter.platform.node_image:
     nodes: [web-control-plane]
     images: [{image: web:1, archive: /srv/web.tar}]
-    docker: /usr/bin/docker
 """
 
 RETURN = r"""
@@ -58,6 +53,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.counter.platform.plugins.module_utils import engine
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError, run
 from ansible_collections.counter.platform.plugins.module_utils.entry import run_module
 
@@ -103,7 +99,6 @@ ARGUMENTS: dict[str, Any] = {
             "archive": {"type": "path", "required": True},
         },
     },
-    "docker": {"type": "str", "required": True},
 }
 
 
@@ -113,8 +108,9 @@ def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     Raises :class:`CommandError`, with the image's and the node's name, when that fails.
     """
     loaded: list[str] = []
+    docker = engine.docker() or "docker"
     for node in params["nodes"]:
-        runtime = NodeRuntime(params["docker"], node)
+        runtime = NodeRuntime(docker, node)
         try:
             held = runtime.images()
         except CommandError as error:

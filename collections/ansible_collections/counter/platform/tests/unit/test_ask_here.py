@@ -25,7 +25,7 @@ def ask(module: str, arguments: dict[str, Any], *options: str) -> str:
 
 
 def test_every_module_that_is_asked_can_be() -> None:
-    assert len(ROUTED) == 13
+    assert len(ROUTED) == 14
     for name, about in ROUTED.items():
         assert about == {"action_plugin": "counter.platform.ask_here"}, name
         assert callable(import_module(f"ansible_collections.counter.platform.plugins.modules.{name}").ensure), name
@@ -60,10 +60,10 @@ def test_options_are_checked_as_the_module_would(arguments: dict[str, Any]) -> N
 
 def test_error_is_left_to_the_module(docker: Docker) -> None:
     entry = {"image": "some:1", "archive": "/nowhere"}
-    assert STARTED in ask("node_image", {"nodes": [docker.name], "images": [entry], "docker": docker.client})
+    assert STARTED in ask("node_image", {"nodes": [docker.name], "images": [entry]})
 
 
-def test_failed_answer_is_left_to_the_module(docker: Docker, cache: Path) -> None:
+def test_failed_answer_is_left_to_the_module(cache: Path) -> None:
     image = {"name": "counter-unit/none", "dockerfile": "/nowhere/Dockerfile"}
-    asked = {"images": [image], "docker": docker.client, "cache": str(cache)}
+    asked = {"images": [image], "cache": str(cache)}
     assert STARTED in ask("container_images", asked)

@@ -21,6 +21,8 @@ from ansible_collections.counter.platform.plugins.modules.container_images impor
 from ansible_collections.counter.platform.plugins.modules.engine_probe import probe_root
 from ansible_collections.counter.platform.tests.unit.support import LABEL, Docker, Module, RunModule, alone, results_in
 
+NO_DAEMON = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
@@ -42,14 +44,13 @@ def build(docker: Docker, cache: Path, source: Path, run_module: RunModule) -> M
         run_module,
         "container_images",
         "images",
-        ("docker", "cache"),
+        ("cache",),
         name=f"{docker.name}/image",
         dockerfile=str(dockerfile),
         files=[
             {"path": str(source / "folder"), "dest": "opt/folder"},
             {"path": str(source / "file"), "dest": "opt/file"},
         ],
-        docker=docker.client,
         cache=str(cache),
     )
 
@@ -72,8 +73,8 @@ def layers_held(docker: Docker, image: str) -> list[str]:
 
 
 def test_an_image_is_built_once(build: Module, docker: Docker, cache: Path) -> None:
-    # A bare machine has no client yet, and check mode still knows.
-    promised = build(docker="", check=True)
+    # A bare machine has no daemon yet, and check mode still knows.
+    promised = build(env=NO_DAEMON, check=True)
     assert (promised["changed"], promised["id"]) == (True, "")
     assert not cache.exists()
     assert not docker.images()
@@ -88,7 +89,7 @@ def test_an_image_is_built_once(build: Module, docker: Docker, cache: Path) -> N
 
     docker("image", "rm", made["image"])
     for check in (False, True):
-        assert build(docker="/nowhere/docker", check=check) == made | {"changed": False}
+        assert build(env=NO_DAEMON, check=check) == made | {"changed": False}
 
 
 @pytest.mark.parametrize("where", ["file", "folder/a"])
@@ -146,7 +147,7 @@ def test_a_base_comes_from_its_archive(build: Module, docker: Docker, source: Pa
 
 
 def test_several_images_in_one_task(build: Module, docker: Docker, source: Path, run_module: RunModule) -> None:
-    common = {option: build.keywords[option] for option in ("docker", "cache")}
+    common = {option: build.keywords[option] for option in ("cache",)}
     image = {option: value for option, value in build.keywords.items() if option not in common}
     (source / "Dockerfile.broken").write_text("FROM counter-unit-none\n")
     broken = {**image, "name": f"{docker.name}/broken", "dockerfile": str(source / "Dockerfile.broken")}
@@ -216,9 +217,10 @@ def test_a_build_has_no_network(build: Module, source: Path, docker: Docker) -> 
     assert not {name for name in interfaces if name.startswith(("eth", "en"))}
 
 
-def test_a_missing_client(build: Module) -> None:
-    reason = "/nowhere/docker cannot be run: No such file or directory"
-    assert build(docker="/nowhere/docker")["msg"] == f"cannot build the image {build.keywords['name']}: {reason}"
+def test_a_missing_daemon(build: Module) -> None:
+    said = build(env=NO_DAEMON)["msg"]
+    assert said.startswith(f"cannot build the image {build.keywords['name']}: docker build ")
+    assert "/nowhere/docker.sock" in said
 
 
 def test_a_missing_file(build: Module, source: Path) -> None:
@@ -269,12 +271,11 @@ def assemble(tmp_path: Path, source: Path, cache: Path, run_module: RunModule) -
         run_module,
         "container_images",
         "images",
-        ("docker", "cache"),
+        ("cache",),
         name="counter-platform/assembled",
         layers=[{"path": str(layer), "key": "1"}],
         files=[{"path": str(source / "program"), "dest": "usr/local/bin/program"}],
         entrypoint=["/usr/local/bin/program"],
-        docker="/nowhere/docker",
         cache=str(cache),
     )
 
@@ -318,7 +319,7 @@ def test_image_in_another_one_is_made_for_it_alone(
 
 
 def test_daemon_knows_an_image_without_a_dockerfile_again(assemble: Module, docker: Docker) -> None:
-    load = partial(assemble, name=f"{docker.name}/assembled", docker=docker.client, load=True)
+    load = partial(assemble, name=f"{docker.name}/assembled", load=True)
     made = load()
     try:
         assert not load()["changed"]

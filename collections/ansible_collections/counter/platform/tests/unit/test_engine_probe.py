@@ -1,12 +1,15 @@
 """What a container engine can do, found by trying."""
 
+import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ansible_collections.counter.platform.plugins.modules.engine_probe import LABEL, choose_client, try_privileged
+from ansible_collections.counter.platform.plugins.module_utils.engine import choose_client
+from ansible_collections.counter.platform.plugins.modules import engine_probe
+from ansible_collections.counter.platform.plugins.modules.engine_probe import LABEL, try_privileged
 from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule
 from lib.wait import wait_until_none
 
@@ -72,9 +75,9 @@ def test_runs_at_once_have_an_image_each(docker: Docker) -> None:
 @pytest.mark.parametrize("check", [False, True])
 def test_this_machines_engine(run_module: RunModule, docker: Docker, check: bool) -> None:
     before = images(docker)
-    result = run_module("engine_probe", search_path=[str(Path(docker.client).parent)], check=check)
+    result = run_module("engine_probe", check=check)
     assert not result["changed"]
-    assert result["client"] == str(Path(docker.client).resolve())
+    assert result["client_version"]
     assert result["cgroup_version"] == int(docker("info", "--format", "{{.CgroupVersion}}"))
     assert result["privileged"] == (result["reason"] == "")
     wait_until_none("the probe's image", lambda: images(docker) - before)
@@ -92,5 +95,26 @@ def test_this_machines_engine(run_module: RunModule, docker: Docker, check: bool
 
 
 def test_no_engine_is_an_answer_and_no_error(run_module: RunModule) -> None:
-    result = run_module("engine_probe", search_path=["/nowhere"])
-    assert (result["client"], result["privileged"], result["reason"]) == ("", False, NO_CLIENT)
+    result = run_module("engine_probe", env={"DOCKER_HOST": "unix:///nowhere/docker.sock"})
+    assert (result["client"], result["privileged"]) == ("", False)
+    assert "/nowhere/docker.sock" in result["reason"] or result["reason"] == NO_CLIENT
+
+
+def test_a_daemon_is_tried_once_for_each_of_its_starts(
+    docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def try_privileged(client: str) -> str:
+        tries.append(client)
+        return "fixed"
+
+    monkeypatch.setattr(engine_probe, "try_privileged", try_privileged)
+    monkeypatch.setattr(engine_probe, "ANSWER", tmp_path / "folder" / "answer.json")
+    for _ in range(2):
+        assert engine_probe.privileged_test(docker.client) == "fixed"
+    assert len(tries) == 1
+    kept = json.loads(engine_probe.ANSWER.read_text())
+    engine_probe.ANSWER.write_text(json.dumps(kept | {"daemon": "an earlier start"}))
+    assert engine_probe.privileged_test(docker.client) == "fixed"
+    assert len(tries) == 2

@@ -15,10 +15,17 @@ from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
+from ansible_collections.counter.platform.plugins.module_utils.kind.cluster import (
+    OWNER_LABEL,
+    Cluster,
+    differences,
+    is_current,
+)
+from ansible_collections.counter.platform.plugins.module_utils.kind.nodes import KIND_LABEL, RECORD, Node
 from ansible_collections.counter.platform.plugins.modules import kind_cluster
 from ansible_collections.counter.platform.tests.unit.support import Docker, RunModule, with_defaults
 
-OTHER_IMAGE = {"image": "counter-unit/node:2"}
+OTHER_IMAGE: dict[str, Any] = {"image": "counter-unit/node:2"}
 WAIT = ["/bin/sh", "-c", "read -r line"]
 
 
@@ -42,17 +49,18 @@ class Scene:
             kubeconfig=str(self.kubeconfig),
             wait_seconds=1,
             kind="/nowhere/kind",
-            docker=docker.client,
             cache=str(folder / "cache"),
         )
+        self.identity = {name: self.params[name] for name in ("name", "data_dir", "state_dir", "kubeconfig")}
         self.run = partial(run_module, "kind_cluster", **self.params)
+        self.info = partial(run_module, "cluster_info", **self.identity)
 
-    def cluster(self, **changes: Any) -> kind_cluster.Cluster:
-        return kind_cluster.Cluster(self.params | changes)
+    def cluster(self, docker: str = "", **changes: Any) -> Cluster:
+        return Cluster(self.params | changes, docker or self.docker.client)
 
-    def decided(self, state: str = "present", **changes: Any) -> str:
-        replace = changes.get("replace", False)
-        return kind_cluster.decide(self.cluster(**changes), state, replace=replace, renew_days=60)
+    def decided(self, state: str = "present", *, replace: bool = False, **changes: Any) -> str:
+        action, _ = kind_cluster.decide(self.cluster(**changes), state, replace=replace, renew_days=60)
+        return action
 
     def node(
         self,
@@ -70,9 +78,9 @@ class Scene:
             *(["run", "--detach"] if running else ["create"]),
             "--interactive",
             f"--name={cluster or self.name}-{role}",
-            f"--label={kind_cluster.KIND_LABEL}={cluster or self.name}",
+            f"--label={KIND_LABEL}={cluster or self.name}",
             f"--network={network or 'none'}",
-            *([f"--volume={record}:{kind_cluster.RECORD}:ro"] if of else []),
+            *([f"--volume={record}:{RECORD}:ro"] if of else []),
             self.shell_image,
             *WAIT,
         ).splitlines()[-1]
@@ -88,7 +96,7 @@ class Scene:
         self.kubeconfig.touch(mode)
 
     def own_network(self) -> None:
-        self.docker("network", "create", f"--label={kind_cluster.OWNER_LABEL}={self.state_dir}", self.name)
+        self.docker("network", "create", f"--label={OWNER_LABEL}={self.state_dir}", self.name)
 
     def is_started(self) -> bool:
         """Return whether any of the containers runs."""
@@ -101,7 +109,7 @@ class Scene:
         record.creating = creating or {}
         if nodes:
             end = datetime.now(UTC).date() + timedelta(days=days)
-            record.current = {
+            record.made = {
                 "kind": self.name,
                 "nodes": sorted(nodes),
                 "config": self.cluster().wanted(),
@@ -135,8 +143,8 @@ def scene(docker: Docker, shell_image: str, tmp_path: Path, run_module: RunModul
         ("create", "delete", Scene.half_made),
         ("create", "none", lambda scene: scene.node(cluster=f"{scene.name}-more", of="other")),
         ("none", "delete", lambda scene: scene.whole(days=61)),
-        ("renew", "delete", lambda scene: scene.whole(days=59)),
-        ("renew", "delete", lambda scene: scene.whole(days=-1)),
+        ("repair", "delete", lambda scene: scene.whole(days=59)),
+        ("repair", "delete", lambda scene: scene.whole(days=-1)),
     ],
 )
 def test_decision(scene: Scene, present: str, absent: str, make: Callable[[Scene], object]) -> None:
@@ -177,7 +185,7 @@ def test_docker_that_describes_nothing_is_a_failure(scene: Scene, tmp_path: Path
         ("foreign", "({0}-worker)", lambda scene: scene.record(scene.node(), scene.node("worker", of=""))),
         ("other_environment", "belong to /other", lambda scene: scene.record(scene.node(), owner="/other")),
         ("other_environment", "belong to /other", lambda scene: scene.record(owner="/other")),
-        ("record_gone", "the record of cluster {0} is gone", lambda scene: scene.node(running=True)),
+        ("record_gone", "the record of the cluster is missing", lambda scene: scene.node(running=True)),
     ],
 )
 def test_what_is_not_ours_is_refused_and_left_alone(
@@ -206,7 +214,7 @@ def test_what_takes_other_nodes_is_refused_named_and_done_when_asked_for(scene: 
     scene.whole()
     for check in (True, False):
         result = scene.run(**change, check=check)
-        assert f"cluster {scene.name} was made from something else" in result["msg"]
+        assert f"the configuration of cluster {scene.name} changed" in result["msg"]
         assert "nodes" in result["msg"]
         assert result["conflict"] == "settings"
     assert scene.docker.containers() == {scene.control_plane}
@@ -221,7 +229,7 @@ def test_a_replacement_that_was_asked_for_and_did_not_end_goes_on(scene: Scene) 
     scene.node(cluster=f"{scene.name}-b")
     assert scene.decided(**OTHER_IMAGE) == "replace", "nobody has to ask twice"
     assert scene.decided() == "start", "or it is given up"
-    with pytest.raises(CommandError, match="takes other nodes"):
+    with pytest.raises(CommandError, match="have to be replaced"):
         scene.decided(image="counter-unit/node:3")
 
 
@@ -262,17 +270,21 @@ def test_a_node_keeps_its_address_in_whatever_order_the_network_fills(scene: Sce
     assert scene.cluster().owns_network()
 
 
-def test_a_node_at_another_address_gets_other_certificates(scene: Scene) -> None:
+def test_a_node_at_another_address_is_replaced(scene: Scene) -> None:
     scene.cluster().make_network()
     scene.whole(network=scene.name)
     (node,) = scene.cluster().nodes()
-    for address, action in ((node.address, "none"), ("192.0.2.7", "readdress")):
+    assert scene.decided() == "none", "records of older versions have no address"
+    for address, action in ((node.address, "none"), ("192.0.2.7", "repair")):
         record = scene.cluster().record
-        record.current["address"] = address
+        record.made["address"] = address
         record.write()
         assert scene.decided() == action
     promised = scene.run(check=True)
-    assert (promised["changed"], promised["action"]) == (True, "readdress")
+    assert (promised["changed"], promised["action"]) == (True, "repair")
+    assert promised["changes"] == [f"the node's address changed: 192.0.2.7 -> {node.address}"]
+    assert "the nodes were not ready" in scene.run(kind="/bin/false")["msg"], "the old node has no kubectl"
+    assert scene.is_started()
 
 
 def test_delete_leaves_what_else_is_in_the_folder(scene: Scene) -> None:
@@ -297,7 +309,7 @@ def test_a_leftover_alone_is_removed(scene: Scene, make: Callable[[Scene], None]
 def test_delete_removes_the_cluster_and_nothing_else(scene: Scene, tmp_path: Path) -> None:
     name = scene.name
     scene.own_network()
-    scene.docker("network", "create", f"--label={kind_cluster.OWNER_LABEL}={tmp_path}/other", f"{name}-more")
+    scene.docker("network", "create", f"--label={OWNER_LABEL}={tmp_path}/other", f"{name}-more")
     scene.record(scene.node(running=True, network=name), scene.node("worker", network=name))
     scene.node(cluster=f"{name}-more", of="other", network=f"{name}-more")
     scene.docker("create", f"--name={name}-no-node", "--network=none", scene.shell_image, "/bin/sh")
@@ -315,7 +327,7 @@ def test_delete_removes_the_cluster_and_nothing_else(scene: Scene, tmp_path: Pat
     assert scene.data_dir.exists()
 
     removed = remove()
-    assert (removed["changed"], removed["action"], removed["nodes"]) == (True, "delete", [])
+    assert (removed["changed"], removed["action"]) == (True, "delete")
     assert scene.docker.containers() == {f"{name}-more-control-plane", f"{name}-no-node"}
     assert scene.docker.networks() == {f"{name}-more"}
     assert not scene.kubeconfig.exists()
@@ -345,7 +357,6 @@ def test_a_start_that_ends_with_a_node_that_is_not_ready(scene: Scene) -> None:
     scene.record(scene.node())
     promised = scene.run(check=True)
     assert (promised["changed"], promised["action"]) == (True, "start")
-    assert promised["nodes"] == [scene.control_plane]
     assert not scene.is_started()
     said = scene.run()["msg"]
     assert "the nodes were not ready within 1 s" in said
@@ -364,7 +375,7 @@ def test_a_creation_that_fails_is_noted_and_keeps_the_volumes(scene: Scene, kind
     assert kind in said
     assert reason in said
     record = scene.cluster().record
-    assert (record.current, record.creating["kind"]) == ({}, scene.name)
+    assert (record.made, record.creating["kind"]) == ({}, scene.name)
     assert log.read_text() == "214472"
     assert scene.decided() == "create"
     assert stat.S_IMODE(scene.state_dir.stat().st_mode) == 0o700, "its state folder is private"
@@ -391,14 +402,56 @@ def test_nodes_that_run_are_waited_for(scene: Scene, check: bool) -> None:
     assert "the nodes were not ready within 1 s" in scene.run(check=check)["msg"]
 
 
-def test_the_gateway_is_the_machines_address_on_the_clusters_network(scene: Scene) -> None:
-    assert scene.cluster(docker="").gateway() == ""
-    assert scene.cluster().gateway() == ""
+def test_info_of_no_cluster(scene: Scene) -> None:
+    for environment in ({}, {"DOCKER_HOST": "unix:///nowhere/docker.sock"}):
+        info = scene.info(env=environment)
+        assert (info["changed"], info["running"], info["nodes"], info["api_endpoints"]) == (False, False, [], [])
+        assert (info["owner"], info["conflict"], info["gateway"], info["certificates_end"]) == ("", "", "", "")
+
+
+def test_info_of_a_cluster_that_runs(scene: Scene) -> None:
     # The engine chooses the IPv4 subnet.
     scene.docker("network", "create", "--ipv6", "--subnet=fd00:7e57::/64", scene.name)
-    node = scene.node(running=True, network=scene.name)
-    (attached,) = json.loads(scene.docker("inspect", node))[0]["NetworkSettings"]["Networks"].values()
-    assert scene.cluster().gateway() == attached["Gateway"]
+    scene.whole(network=scene.name, days=90)
+    (attached,) = json.loads(scene.docker("inspect", scene.control_plane))[0]["NetworkSettings"]["Networks"].values()
+    address = attached["IPAddress"]
+    expected = {
+        "nodes": [scene.control_plane],
+        "running": True,
+        "addresses": [address],
+        "api_endpoints": [f"{address}:6443"],
+        "gateway": attached["Gateway"],
+        "owner": str(scene.state_dir),
+        "conflict": "",
+        "certificates_days": 90,
+    }
+    for name in (scene.name, ""):
+        for check in (False, True):
+            assert expected.items() <= scene.info(name=name, check=check).items()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda scene: scene.record(scene.node()),
+        lambda scene: scene.record(scene.node(running=True)),
+        lambda scene: scene.whole(days=0),
+        Scene.half_made,
+    ],
+    ids=["stopped", "without a kubeconfig", "certificates ended", "half made"],
+)
+def test_info_of_a_cluster_that_cannot_be_asked(scene: Scene, make: Callable[[Scene], object]) -> None:
+    make(scene)
+    info = scene.info()
+    assert (info["running"], info["nodes"]) == (False, [scene.control_plane])
+
+
+def test_info_of_a_cluster_of_others(scene: Scene) -> None:
+    scene.node(of="", running=True)
+    info = scene.info()
+    assert (info["conflict"], info["running"]) == ("foreign", False)
+    assert info["nodes"] == [scene.control_plane], "its port is not free"
+    assert scene.info(name="")["nodes"] == []
 
 
 def test_a_half_made_cluster_is_removed_before_it_is_made_again(scene: Scene) -> None:
@@ -408,7 +461,7 @@ def test_a_half_made_cluster_is_removed_before_it_is_made_again(scene: Scene) ->
     scene.guest("run", "--detach")
     promised = scene.run(check=True)
     assert (promised["changed"], promised["action"]) == (True, "create")
-    assert promised["nodes"] == [scene.control_plane], "its port is not somebody else's"
+    assert scene.info()["nodes"] == [scene.control_plane], "its port is not somebody else's"
     assert len(scene.docker.containers()) == 2
     assert "/nowhere/kind" in scene.run()["msg"], "there is no kind to make it again"
     assert scene.docker.containers() == {f"{scene.name}-guest"}
@@ -418,8 +471,8 @@ def test_a_half_made_cluster_is_removed_before_it_is_made_again(scene: Scene) ->
 def test_differences_name_the_place_and_both_values() -> None:
     old = {"nodes": [{"image": "a", "ports": [{"hostPort": 8080}]}], "patches": []}
     new = {"nodes": [{"image": "b", "ports": [{"hostPort": 8081}]}], "patches": ["x"]}
-    assert kind_cluster.differences(old, old) == []
-    assert kind_cluster.differences(old, new) == [
+    assert differences(old, old) == []
+    assert differences(old, new) == [
         'nodes[0].image: "a" -> "b"',
         "nodes[0].ports[0].hostPort: 8080 -> 8081",
         'patches: [] -> ["x"]',
@@ -429,7 +482,7 @@ def test_differences_name_the_place_and_both_values() -> None:
 def test_status_from_before_a_node_was_started_is_not_current() -> None:
     """A kubelet that was just started has not reported yet that its pods do not run."""
     before, started = "2026-11-30T19:52:11Z", "2026-11-30T19:52:12Z"
-    node = kind_cluster.Node("node", "", running=True, cluster="", record="", address="", started=started)
+    node = Node("node", "", running=True, cluster="", record="", address="", gateway="", started=started)
 
     def status(heartbeat: str, container: str, ready: str = "True") -> list[dict[str, Any]]:
         conditions = {"conditions": [{"type": "Ready", "status": ready, "lastHeartbeatTime": heartbeat}]}
@@ -440,7 +493,7 @@ def test_status_from_before_a_node_was_started_is_not_current() -> None:
             {"kind": "Pod", "spec": {}, "status": {"phase": "Pending"}},
         ]
 
-    assert kind_cluster.is_current([node], status(started, started))
-    assert not kind_cluster.is_current([node], status(before, started))
-    assert not kind_cluster.is_current([node], status(started, before))
-    assert not kind_cluster.is_current([node], status(started, started, ready="Unknown"))
+    assert is_current([node], status(started, started))
+    assert not is_current([node], status(before, started))
+    assert not is_current([node], status(started, before))
+    assert not is_current([node], status(started, started, ready="Unknown"))

@@ -24,6 +24,6 @@ def test_names_are_those_of_the_runtime() -> None:
 @pytest.mark.parametrize("check", [False, True])
 def test_a_node_that_does_not_exist(run_module: RunModule, docker: Docker, check: bool) -> None:
     images = [{"image": "unit/image:1", "archive": "/nowhere/image.tar"}]
-    said = run_module("node_image", nodes=[docker.name], images=images, docker=docker.client, check=check)["msg"]
+    said = run_module("node_image", nodes=[docker.name], images=images, check=check)["msg"]
     assert said.startswith(f"cannot list the images of {docker.name}: ")
     assert "No such container" in said
