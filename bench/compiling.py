@@ -32,17 +32,18 @@ ORDER = [
     "monitoring/files/alertmanager",
     "monitoring/files/kube-state-metrics",
 ]
-TAGS = {"monitoring": r"monitoring_go_tags: \[(.*)\]", "offline_images": r"offline_images_go_tags: \[(.*)\]"}
+TAGS = {
+    "logging": r"    tags: \[(.*)\]",
+    "monitoring": r"monitoring_go_tags: \[(.*)\]",
+    "offline_images": r"offline_images_go_tags: \[(.*)\]",
+}
 
 
 def tags(checkout: Path, module: str) -> str:
     """Return the build tags that a checkout compiles a module with."""
-    role = module.partition("/")[0]
-    if role in TAGS:
-        found = re.search(TAGS[role], (checkout / "roles" / role / "defaults/main.yml").read_text())
-    else:
-        files = (checkout / "roles" / role / "tasks" / name for name in ("compile.yml", "build.yml"))
-        found = re.search(r"    tags: \[(.*)\]", "".join(path.read_text() for path in files if path.exists()))
+    pattern = TAGS.get(module.partition("/")[0], "$^")
+    texts = (path.read_text() for path in (checkout / "roles/platform/defaults/main").glob("*.yml"))
+    found = re.search(pattern, "".join(texts))
     return found[1].replace(" ", "") if found else ""
 
 

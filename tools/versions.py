@@ -25,7 +25,8 @@ from ansible_collections.counter.platform.plugins.module_utils.debian import APT
 from ansible_collections.counter.platform.plugins.module_utils.go import go_environment
 from lib.paths import CACHE, ROOT
 
-TABLE = Path("roles/platform/defaults/main/images.yml")
+TABLE = Path("roles/platform/defaults/main/artifacts.yml")
+SETTINGS = TABLE.with_name("main.yml")
 IMAGES = Path("roles/offline_images")
 PROJECTS = [Path(), Path("app"), Path("tests/iac/checkov")]
 BOOTSTRAP = Path("bootstrap.txt")
@@ -70,7 +71,7 @@ TAGS_OF_KUBEADM = {"coredns": "CoreDNSVersion", "etcd": "DefaultEtcdVersion", "p
 """Images whose tags kubeadm decides, with the constants that it has them in."""
 FILES = [
     TABLE,
-    IMAGES / "defaults/main.yml",
+    SETTINGS,
     *FOLDERS,
     BOOTSTRAP,
     COLLECTIONS,
@@ -139,18 +140,23 @@ def staging_modules(source: Path) -> set[str]:
 
 
 def tags_of_kubeadm(source: Path) -> dict[str, str]:
-    """Return the tags that the kubeadm of a source of Kubernetes asks for, by the names of the table of images."""
+    """Return the tags that the kubeadm of a source of Kubernetes asks for, by the names of the catalogue."""
     text = (source / "cmd/kubeadm/app/constants/constants.go").read_text()
     return {image: once(text, rf'^\s*{constant} = "(\S+)"$') for image, constant in TAGS_OF_KUBEADM.items()}
 
 
+def tag_of(image: str) -> str:
+    """Return the pattern of the tag that an image of the catalogue replaces."""
+    return rf"^(  {image}:\n(?:    .*\n)*?    replaces: (?:&\S+ )?\S+:)\S+"
+
+
 def tagged(text: str, image: str, tag: str) -> str:
-    """Return the table of images with another tag of one of them."""
-    return replaced(text, rf"^(  {image}:\n(?:    .*\n)*?    image: \S+:)\S+", tag)
+    """Return the catalogue with another tag of one of its images."""
+    return replaced(text, tag_of(image), tag)
 
 
 def table(text: str, versions: dict[str, str], tags: dict[str, str]) -> str:
-    """Return the table of images with the versions of the node's go.mod and the tags that kubeadm asks for.
+    """Return the catalogue with the versions of the node's go.mod and the tags that kubeadm asks for.
 
     Raises :class:`VersionError` when go.mod has another CoreDNS than the one that kubeadm asks for.
     """
@@ -197,7 +203,7 @@ def bump_program(root: Path, name: str, to: str) -> None:
     images = (root / TABLE).read_text()
     if program == NODE_PROGRAMS:
         images = table(images, versions, tags_of_kubeadm(kubernetes_source(folder, versions[KUBERNETES])))
-    elif f"\n  {name}:\n" in images:
+    elif re.search(tag_of(name), images, re.MULTILINE):
         images = tagged(images, name, to)
     (root / TABLE).write_text(images)
 
@@ -267,14 +273,14 @@ def select_versions(root: Path, folder: Path) -> None:
 
     Not by ``go mod tidy``: it would add what only tests and other systems need.
     """
-    tags = yaml.safe_load((root / IMAGES / "defaults/main.yml").read_text())["offline_images_go_tags"]
+    tags = yaml.safe_load((root / SETTINGS).read_text())["offline_images_go_tags"]
     (root / folder / "go.sum").write_text("")
     go(root / folder, "list", "-mod=mod", f"-tags={','.join(tags)}", "-deps", "tool", "./...")
 
 
 def packages_day(root: Path) -> str:
     """Return the day of the newest of Debian's signed release files on the mirrors, as in 2026-01-31."""
-    suite = yaml.safe_load((root / IMAGES / "defaults/main.yml").read_text())["offline_images_suite"]
+    suite = yaml.safe_load((root / SETTINGS).read_text())["offline_images_suite"]
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         # apt fetches as another user where it can.

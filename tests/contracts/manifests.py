@@ -45,10 +45,9 @@ def of(*roles: Path) -> Callable[[Check], Check]:
     return listed
 
 
-def _image(name: str) -> Object:
-    """Return what the modules that make an image say of it."""
-    image = f"counter-platform/{name}:0123456789abcdef"
-    return {"image": image, "loadable": {"image": image}}
+def _built(*names: str) -> Object:
+    """Return what the module that builds images says of them."""
+    return {name: {"image": f"counter-platform/{name}:0123456789abcdef"} for name in names}
 
 
 # What other roles set while they run, and what is generated.
@@ -56,22 +55,19 @@ FACTS: dict[str, Any] = {
     "_counter_app_password": "generated",
     "_counter_app_backup_password": "generated too",
     "_counter_app_metrics_password": "generated besides",
-    "counter_image_built": _image("counter"),
-    "offline_images_loadable": {name: _image(name) for name in ("haproxy", "metrics-server", "valkey")},
-    "offline_images_base": {"python-root": _image("python-root")},
+    "_cluster_addons_artifacts": _built("metrics-server", "python-root"),
+    "_counter_app_artifacts": _built("counter", "haproxy", "valkey"),
     "counter_app_cluster": {"gateway": "172.18.0.1"},
     "logging_cluster": {"addresses": ["172.18.0.2"]},
     "monitoring_cluster": {"addresses": ["172.18.0.2"], "api_endpoints": ["172.18.0.2:6443"]},
     "_logging_ca": "certificate",
     "_logging_password": "generated as well",
     "log_instance_address": "172.18.0.3",
-    "monitoring_images": {
-        "results": [_image(name) for name in ("prometheus", "alertmanager", "kube-state-metrics", "exporters")]
-    },
+    "_monitoring_artifacts": _built("prometheus", "alertmanager", "kube-state-metrics", "exporters"),
     "_monitoring_log_ca": "certificate",
     "_monitoring_log_password": "generated once more",
     "_monitoring_valkey_password": "generated besides",
-    "logging_image": {"results": [_image("collector")]},
+    "_logging_artifacts": _built("collector"),
 }
 
 
@@ -121,6 +117,12 @@ def deployed(environment: str, role: Path, name: str) -> Any:
     defaults, internal = (DataLoader().load_from_file(file, trusted_as_template=True) for file in files)
     given = {**defaults, **internal, **variables_of_objects(role), "ansible_search_path": search}
     return value_of(environment, role.name, name, **given)
+
+
+@functools.cache
+def catalogue() -> dict[str, Object]:
+    """Return the entries of the catalogue by name; nobody may change them."""
+    return dict(value_of("local", "platform", "platform_artifacts"))
 
 
 @functools.cache

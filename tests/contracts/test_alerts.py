@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.counter.platform.plugins.modules import go_programs
+from ansible_collections.counter.platform.plugins.modules import artifacts
 from ansible_collections.counter.platform.tests.unit.support import with_defaults
-from contracts.manifests import MONITORING, value_of
+from contracts.manifests import catalogue
 from contracts.project import load
 from lib.command import Run, execute
 from lib.paths import CACHE, ROOT
@@ -27,18 +27,10 @@ THERE = {'probe_success{job="counter-probe"}': "1x200"}
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """The program by which the role checks its rules, out of the same build."""
-    version = value_of("local", "monitoring", "_monitoring_versions")["prometheus"]
-    given = with_defaults(
-        go_programs,
-        name="prometheus-programs",
-        source=str(MONITORING / "files/prometheus"),
-        packages=["tool"],
-        tags=list(value_of("local", "monitoring", "monitoring_go_tags")),
-        stamps=[{"package": "github.com/prometheus/common/version", "variables": {"Version": str(version)}}],
-        go=tool("go"),
-        cache=str(CACHE),
-    )
-    return f"{go_programs.ensure(given, check_mode=False)['path']}/promtool"
+    name = "prometheus-programs"
+    where = {"root": str(ROOT), "bin_dir": str(Path(tool("go")).parent), "cache": str(CACHE)}
+    given = with_defaults(artifacts, catalogue={name: catalogue()[name]}, **where)
+    return f"{artifacts.ensure(given, check_mode=False)['artifacts'][name]['path']}/promtool"
 
 
 def try_rules(promtool: str, folder: Path, rules: dict[str, str], causes: list[Json]) -> Run:

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 import yaml
 from contracts import manifests
-from contracts.manifests import CHECKS, EVERY_ROLE, LOGGING, Check, Object, render_role, value_of
+from contracts.manifests import CHECKS, EVERY_ROLE, LOGGING, Check, Object, catalogue, render_role, value_of
 from contracts.project import INVENTORIES, ROLES, load, tasks_in
 from lib.interface import PUBLIC_PATHS
 from lib.paths import ROOT
@@ -49,8 +49,8 @@ def test_namespaces_admit_restricted_pods_only() -> None:
 
 
 def test_policy_agents_manifest() -> None:
-    # The build writes the table's image into it.
-    image = load(ROOT / "roles/platform/defaults/main/images.yml")["platform_images"]["network-policy-agent"]["image"]
+    # The build writes the image's name into it.
+    image = catalogue()["network-policy-agent"]["replaces"]
     objects = list(yaml.safe_load_all(AGENT.read_text().replace("@AGENT_IMAGE@", image)))
     for check in (manifests.check_selectors, manifests.check_cpu_requests, manifests.check_images):
         check(objects)

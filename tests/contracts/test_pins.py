@@ -3,21 +3,20 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from contracts.manifests import value_of
+from contracts.manifests import catalogue, value_of
 from contracts.project import load, project_files
 from lib.command import run
 from lib.paths import ROOT
 
 from tools import versions
 
-IMAGES: dict[str, dict[str, Any]] = value_of("local", "platform", "platform_images")
+# The third-party image that each of ours replaces.
+IMAGES: dict[str, str] = {name: entry["replaces"] for name, entry in catalogue().items() if "replaces" in entry}
 KUBERNETES: str = value_of("local", "platform", "kubernetes_version")
 DAY: str = value_of("local", "platform", "platform_packages_date")
 GO_MOD = (ROOT / versions.NODE_PROGRAMS / "go.mod").read_text()
-GO_PROGRAMS = "counter.platform.go_programs"
 # Its value is the same for every one of them.
 OF_KUBERNETES = {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"}
 
@@ -32,7 +31,7 @@ def source() -> Path:
 def test_table_has_the_versions_of_go_mod_and_the_tags_that_kubeadm_asks_for(source: Path) -> None:
     text = (ROOT / versions.TABLE).read_text()
     assert versions.table(text, versions.required(GO_MOD), versions.tags_of_kubeadm(source)) == text
-    assert {IMAGES[name]["image"].rpartition(":")[2] for name in OF_KUBERNETES} == {KUBERNETES}
+    assert {IMAGES[name].rpartition(":")[2] for name in OF_KUBERNETES} == {KUBERNETES}
 
 
 def required_in(folder: Path) -> dict[str, str]:
@@ -51,16 +50,11 @@ def test_every_program_has_a_name_to_bump_it_by() -> None:
 
 def compiled_in(folder: Path) -> dict[str, str]:
     """Return the packages that the programs of a Go module are compiled from, each with its version and its files."""
-    role = folder.parts[1]
-    if role in {"offline_images", "monitoring"}:
-        tags = value_of("local", role, f"{role}_go_tags")
-    else:
-        (task,) = [task for task in load(ROOT / "roles" / role / "tasks/compile.yml") if GO_PROGRAMS in task]
-        tags = task[GO_PROGRAMS].get("tags", [])
+    (tags,) = {",".join(entry.get("tags", [])) for entry in catalogue().values() if entry.get("source") == str(folder)}
     # Also of what is replaced: with -trimpath the compiler has the files under the version that is required.
     each = "{{.ImportPath}} {{with .Module}}{{.Version}}{{end}} {{.GoFiles}}"
     packages = ["tool"] if "\ntool " in (ROOT / folder / "go.mod").read_text() else []
-    listing = ["list", f"-tags={','.join(tags)}", "-deps", "-f", each, *packages, "./..."]
+    listing = ["list", f"-tags={tags}", "-deps", "-f", each, *packages, "./..."]
     return dict(line.split(" ", maxsplit=1) for line in versions.go(ROOT / folder, *listing).splitlines())
 
 
@@ -96,13 +90,19 @@ def test_parts_of_the_collector_have_one_version() -> None:
     assert len({required[name] for name in required if name.startswith(versions.OF_THE_COLLECTOR)}) == 1
 
 
+def test_every_module_is_compiled_by_the_catalogue() -> None:
+    assert {entry["source"] for entry in catalogue().values() if entry["type"] == "go"} == set(
+        map(str, versions.FOLDERS)
+    )
+
+
 def test_image_of_another_module_has_the_version_of_its_go_mod() -> None:
-    images = {name: entry for name, entry in IMAGES.items() if "module" in entry}
+    own = {name: of for name, of in versions.PROGRAMS.items() if of[0] != versions.NODE_PROGRAMS}
+    images = {name: image for name, image in IMAGES.items() if name in own}
     assert images
-    for name, entry in images.items():
-        folder, module = versions.PROGRAMS[name]
-        assert folder == versions.IMAGES / "files" / entry["module"]
-        assert entry["image"].endswith(f":{required_in(folder)[module]}")
+    for name, image in images.items():
+        folder, module = own[name]
+        assert image.endswith(f":{required_in(folder)[module]}")
 
 
 @pytest.mark.mirrors
@@ -126,11 +126,11 @@ def test_version_stands_in_no_other_file(version: str) -> None:
     assert found <= places
 
 
-def test_every_image_is_in_the_table_once_and_has_a_version() -> None:
-    names = [entry["image"].rpartition(":")[0] for entry in IMAGES.values()]
+def test_every_image_is_replaced_once_and_has_a_version() -> None:
+    names = [image.rpartition(":")[0] for image in IMAGES.values()]
     assert all(names)
     assert len(set(names)) == len(names)
-    assert not [entry["image"] for entry in IMAGES.values() if not re.search(r":v?\d[\w.-]*$", entry["image"])]
+    assert not [image for image in IMAGES.values() if not re.search(r":v?\d[\w.-]*$", image)]
 
 
 def test_bootstrap_installs_the_locked_uv(tmp_path: Path) -> None:

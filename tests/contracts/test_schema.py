@@ -40,7 +40,7 @@ def validators(api_version: str) -> dict[str, Draft202012Validator]:
     """Return a validator for each kind of an API version."""
     group, _, version = api_version.rpartition("/")
     name = f"apis__{group}__{version}" if group else f"api__{version}"
-    source = kubernetes_source(ROOT / NODE_PROGRAMS, load(COMMON / "images.yml")["kubernetes_version"])
+    source = kubernetes_source(ROOT / NODE_PROGRAMS, load(COMMON / "artifacts.yml")["kubernetes_version"])
     document = strict(json.loads((source / f"api/openapi-spec/v3/{name}_openapi.json").read_text()))
     registry: Registry[Any] = Registry().with_resource("urn:api", DRAFT202012.create_resource(document))
     found = {}

@@ -3,8 +3,7 @@
 import ast
 import re
 
-from contracts.manifests import APP, check_service_port, one, render_role
-from contracts.project import load
+from contracts.manifests import APP, catalogue, check_service_port, one, render_role
 from lib.paths import ROOT
 
 DOCKERFILE = (ROOT / "app/Dockerfile").read_text()
@@ -46,8 +45,6 @@ def test_code_comes_after_the_dependencies_in_the_image() -> None:
 
 
 def test_base_image_has_ca_certificates() -> None:
-    made = load(ROOT / "roles/offline_images/vars/main.yml")["_offline_images_rootfs"]
-    packages = {rootfs["name"]: rootfs["packages"] for rootfs in made}
-    build = (ROOT / "roles/counter_image/tasks/main.yml").read_text()
-    (base,) = re.findall(r"BASE_IMAGE: \"\{\{ offline_images_base\['([\w-]+)'\]\.image \}\}\"", build)
-    assert "ca-certificates" in packages[base]
+    base = catalogue()[catalogue()["counter"]["base"]]
+    (rootfs,) = base["layers"]
+    assert "ca-certificates" in catalogue()[rootfs]["packages"]

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from contracts.project import COMMON, ROLES, load, options_of, tasks_in
+from contracts.manifests import catalogue
+from contracts.project import ROLES, load, options_of, tasks_in
 from lib.command import execute
 from lib.network import free_port
 from lib.paths import ROOT
@@ -82,9 +83,8 @@ LOGINS: list[Any] = [
 
 
 def with_image(image: str) -> Values:
-    """Return the table of images with another one for the proxy."""
-    table = load(COMMON / "images.yml")["platform_images"]
-    return {**table, "haproxy": {**table["haproxy"], "image": image}}
+    """Return the catalogue with another image for the proxy."""
+    return {**catalogue(), "haproxy": {**catalogue()["haproxy"], "replaces": image}}
 
 
 REFUSED = [
@@ -221,6 +221,7 @@ REFUSED = [
     Refused("monitoring_wait_seconds", 0),
     Refused("monitoring_webhook_url", "hooks.example.com"),
     Refused("offline_images_go_tags", ["grpc notrace"]),
+    Refused("offline_images_names", ["nodes"]),
     Refused("offline_images_suite", "12"),
     Refused("platform_bin_dir", "bin"),
     Refused("platform_cache_days", 0),
@@ -228,7 +229,7 @@ REFUSED = [
     Refused("platform_data_dir", "/var"),
     *(Refused("platform_environment", name) for name in ("..", "A")),
     *(
-        Refused("platform_images", with_image(image), [image])
+        Refused("platform_artifacts", with_image(image), [image])
         for image in ("haproxy", "docker.io/library/haproxy:latest", "docker.io/library/haproxy:2 6")
     ),
     *(Refused("platform_http_address", address) for address in ("localhost", "0.0.0.0", "127.0.0.256")),  # noqa: S104
@@ -283,7 +284,7 @@ EXEMPT: dict[str, str] = {
     "log_host_query": "a query that is invalid is refused by the store",
     "log_instance_dns_names": "they become a part of log_host_names",
     "log_instance_inputs": "Terraform checks them",
-    "platform_origin": "the role offline_images decides",
+    "platform_origin": "it follows from image_source",
     "platform_owner": "a number that has no bounds",
 }
 
@@ -335,7 +336,9 @@ OF_TERRAFORM = Case(
 )
 
 # Variables of the platform that the role offline_images checks, as it uses them.
-OF_IMAGES = re.compile("image_(registry|lock)|kubernetes_version|platform_(images|(node_)?packages_date)")
+OF_IMAGES = re.compile(
+    "counter_image_python|image_(registry|lock)|kubernetes_version|platform_(artifacts|(node_)?packages_date)"
+)
 
 
 def role_of(variable: str) -> str:

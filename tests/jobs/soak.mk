@@ -1,7 +1,7 @@
 # The jobs of `make soak`: each role from nothing with all of its tests, and what takes too long for `make test`.
 # Each job with its budget: seconds, with a full cache, on two cores that compile the node's programs in 500 s.
 # Two at a time, each list in its order: the roles share an environment, and what waits most is last.
-ROLE_BUDGETS := platform=60 offline_images=300 counter_image=120 kind_cluster=120 cluster_addons=150 logging=700 \
+ROLE_BUDGETS := platform=60 offline_images=420 kind_cluster=120 cluster_addons=150 logging=700 \
   log_instance=400 default=500 counter_app=1400 monitoring=2900
 OTHER_BUDGETS := container_engine=120 container_engine_trixie=120 app=300 unit=200 iac=400 log_host=900 site=5000
 BUDGETS := packages=30 $(ROLE_BUDGETS) $(OTHER_BUDGETS) engine_restart=200

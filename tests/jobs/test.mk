@@ -78,7 +78,7 @@ metrics:
 	$(call job,$(call on_site,molecule/monitoring --ignore=$(TABLE)))
 
 images:
-	$(call job,$(call on_site,--hosts=local:// molecule/container_engine molecule/offline_images molecule/counter_image),$(BACKGROUND))
+	$(call job,$(call on_site,--hosts=local:// molecule/container_engine molecule/offline_images),$(BACKGROUND))
 
 site:
 	$(call job,$(call pytest,$(wildcard tests/site/test_[134568]_*.py)))

@@ -199,7 +199,7 @@ def make_image(suite: str) -> None:
 
     Raises :class:`MachineError` when that fails; the output of the play is on standard error then.
     """
-    play, packages = "molecule/shared/machine_images.yml", "roles/platform/defaults/main/images.yml"
+    play, packages = "molecule/shared/machine_images.yml", "roles/platform/defaults/main/artifacts.yml"
     content = b"".join((ROOT / file).read_bytes() for file in (play, packages, "molecule/shared/machine.Dockerfile"))
     image = f"counter-platform/machine:{suite}"
     made = f"{image}-{hashlib.sha256(content).hexdigest()[:12]}"

@@ -31,7 +31,7 @@ def test_environment_from_a_registry_and_no_compiler(tmp_path: Path) -> None:
             empty = {"COUNTER_PLATFORM_CACHE": str(cache), "GOPROXY": "off"}
             return playbook(login, lock, "site.yml", "staging", pull, **empty)
 
-        up().ok("Images: pull, because image_source says so")
+        up().ok()
         first = count(URL)
         up().ok(changed=0).ok(changed=0, host="logs")
     assert count(URL) == first + 1

@@ -14,7 +14,7 @@ def test_node_is_ready_with_the_version_of_the_table(cluster: Cluster) -> None:
     (node,) = cluster.get("nodes")["items"]
     conditions = {entry["type"]: entry["status"] for entry in node["status"]["conditions"]}
     assert conditions["Ready"] == "True"
-    table = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
+    table = yaml.safe_load((ROOT / "roles/platform/defaults/main/artifacts.yml").read_text())
     assert node["status"]["nodeInfo"]["kubeletVersion"] == table["kubernetes_version"]
 
 

@@ -6,35 +6,34 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.counter.platform.plugins.modules import go_licences, go_programs, image_sbom, licence_report
+from ansible_collections.counter.platform.plugins.modules import artifacts, image_sbom, licence_report
 from ansible_collections.counter.platform.tests.unit.support import with_defaults
-from lib.paths import CACHE, ROOT, newest
+from contracts.manifests import catalogue
+from lib.paths import CACHE, ROOT
 
 ALLOWED = yaml.safe_load((ROOT / "roles/platform/defaults/main/licences.yml").read_text())["platform_licences"]
-FILES = ROOT / "roles/offline_images/files"
 COMMON = {"cache": str(CACHE), "cache_days": 14}
-GO = {"go": str(ROOT / ".venv/bin/go"), "origin": "", **COMMON}
-PROGRAMS = ("node-programs", "metrics-server")
-IMAGES = ("node", "metrics-server", "haproxy", "valkey", "python-root")
-
-
-def result(name: str) -> str:
-    """Return what the cache has of a name, as NAME/KEY."""
-    return f"{name}/{newest(name).name}"
+PROGRAMS = ["node-programs", "metrics-server-programs"]
+IMAGES = ["node", "metrics-server", "haproxy", "valkey", "python-root"]
 
 
 @pytest.fixture(scope="module")
 def sboms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The bills of materials of what this scenario built, by name."""
-    source = {"name": "licences", "source": str(FILES / "licences"), "packages": ["."], "carried": True}
-    compiled = go_programs.ensure(with_defaults(go_programs, **source, **GO), check_mode=False)
-    programs = [{"artifact": result(name), "source": str(FILES / name)} for name in PROGRAMS]
-    named = go_licences.ensure({"programs": programs, "classifier": compiled["path"], **GO}, check_mode=False)
-    artifacts = [result("node-programs"), *(result(f"counter-platform_{name}") for name in IMAGES)]
-    written = image_sbom.ensure(
-        {"artifacts": artifacts, "go_licences": named["path"], "dest": str(tmp_path_factory.mktemp("sbom")), **COMMON},
-        check_mode=False,
+    licences = {**catalogue()["go-licences"], "programs": PROGRAMS}
+    given = with_defaults(
+        artifacts,
+        catalogue={**catalogue(), "go-licences": licences},
+        names=["go-licences", *PROGRAMS, *IMAGES],
+        root=str(ROOT),
+        bin_dir=str(ROOT / ".venv/bin"),
+        **COMMON,
     )
+    built = artifacts.ensure(given, check_mode=False)["artifacts"]
+    dest = str(tmp_path_factory.mktemp("sbom"))
+    described = [built[name]["artifact"] for name in ("node-programs", *IMAGES)]
+    wanted = {"artifacts": described, "go_licences": built["go-licences"]["path"], "dest": dest, **COMMON}
+    written = image_sbom.ensure(wanted, check_mode=False)
     return {about["name"].removeprefix("counter-platform_"): Path(about["path"]) for about in written["results"]}
 
 

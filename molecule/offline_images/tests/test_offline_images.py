@@ -10,7 +10,8 @@ from lib.docker import docker
 from lib.environment import OPTIONS
 from lib.paths import ROOT, newest
 
-TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/images.yml").read_text())
+TABLE = yaml.safe_load((ROOT / "roles/platform/defaults/main/artifacts.yml").read_text())
+IMAGES = TABLE["platform_artifacts"]
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +38,13 @@ def test_node_image_carries_every_image_that_kubeadm_wants(node: str) -> None:
     carried = set(in_node(node, "sh", "-c", script).split())
     assert wanted
     assert wanted <= carried
-    agent = TABLE["platform_images"]["network-policy-agent"]["image"]
+    agent = IMAGES["network-policy-agent"]["replaces"]
     assert {image for image in carried if "@" not in image and not image.startswith("sha256:")} == {*wanted, agent}
 
 
 def test_images_of_debian_packages_are_the_versions_that_their_tags_say() -> None:
     for name, command in (("haproxy", ["haproxy", "-v"]), ("valkey", ["valkey-server", "--version"])):
-        tag = TABLE["platform_images"][name]["image"].rpartition(":")[2]
+        tag = IMAGES[name]["replaces"].rpartition(":")[2]
         built = f"counter-platform/{name}:{newest(f'counter-platform_{name}').name}"
         said = docker("run", "--rm", "--network=none", built, *command)
         assert re.search(rf"\b(v=)?{re.escape(tag)}\.\d", said), said
@@ -60,27 +61,24 @@ def test_nothing_switches_verification_off() -> None:
     assert "deb [trusted=yes] file:{folder} ./" in only
 
 
-PROGRAMS, CONTROLLER, METRICS_SERVER, ROOTFS, BASES, IMAGES, NODE = (
-    "Compile the node's programs",
-    "Compile the controller's programs",
-    "Compile metrics-server",
-    "Build the Debian root file systems",
-    "Build the base images",
-    "Build the images of the table",
-    "Build the kind node image",
-)
+WORKLOADS = {"python-root", "haproxy", "valkey"}
 
 
 @pytest.mark.parametrize(
     ("change", "rebuilt"),
     [
         # A patch of a workload takes no other nodes.
-        ("platform_packages_date=another-day", {ROOTFS, BASES, IMAGES}),
+        (
+            "platform_packages_date=another-day",
+            {*WORKLOADS, "python-rootfs", "haproxy-root", "valkey-root", "counter"},
+        ),
         (
             '{"offline_images_go_tags": ["grpcnotrace", "another"]}',
-            {PROGRAMS, CONTROLLER, METRICS_SERVER, IMAGES, NODE},
+            {"node-programs", "node", "controller-programs", "metrics-server-programs", "metrics-server"},
         ),
-        pytest.param("platform_node_packages_date=another-day", {ROOTFS, NODE}, marks=pytest.mark.soak),
+        pytest.param(
+            "platform_node_packages_date=another-day", {"node-root", "network-root", "node"}, marks=pytest.mark.soak
+        ),
         pytest.param("offline_images_disk_gib=1", set(), marks=pytest.mark.soak),
     ],
 )
@@ -90,5 +88,6 @@ def test_changed_input_rebuilds_what_depends_on_it_and_nothing_else(change: str,
     # It prints all at once; around that, there may be the progress of whatever else uses the cache.
     result, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{\n"))
     tasks = [task for play in result["plays"] for task in play["tasks"]]
-    changed = {task["task"]["name"] for task in tasks if any(host.get("changed") for host in task["hosts"].values())}
-    assert {name.removeprefix("offline_images : ") for name in changed} == rebuilt
+    (built,) = [host for task in tasks for host in task["hosts"].values() if "artifacts" in host]
+    changed = {name for name, about in built["artifacts"].items() if about["changed"]}
+    assert changed == rebuilt

@@ -1,25 +1,18 @@
 #!/usr/bin/python
 # Copyright: counter-platform contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Decide where images come from, and say it to the modules that need them."""
+"""Write down where results are fetched from, for the modules that need them."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_origin
-short_description: Decide whether images are built, or fetched by a lock file
+short_description: Write down from where results are fetched
 description:
-  - With O(source=pull) everything comes from a registry, by the digests of a lock file, or the module fails.
-  - With O(source=auto) it does so where there is a lock file and the registry has what it names; otherwise images are
-    built, and the reason is returned.
+  - Joins a lock file and a registry to one file, by which results come from there by their digests and nothing else.
   - The registry is asked for one image of the lock file, so an address, a login, a CA or a content that is wrong is
     found before anything else happens.
 options:
-  source:
-    description: What is wanted.
-    type: str
-    choices: [auto, pull, build]
-    required: true
   lock:
     description: The lock file, as M(counter.platform.registry_images) returns its content.
     type: path
@@ -52,9 +45,8 @@ author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-- name: Decide where images come from
+- name: Write down from where results are fetched
   counter.platform.image_origin:
-    source: auto
     lock: "{{ inventory_dir }}/images.lock.yml"
     registry: registry.example.com/platform
     dest: "{{ platform_state_dir }}/images.json"
@@ -62,18 +54,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-source:
-  description: What was decided, C(pull) or C(build).
+artifacts:
+  description: How many results the lock file names.
   returned: always
-  type: str
-reason:
-  description: Why, as the end of a sentence.
-  returned: always
-  type: str
-origin:
-  description: The file for the modules; empty where images are built.
-  returned: always
-  type: str
+  type: int
 """
 
 import os
@@ -95,7 +79,6 @@ from ansible_collections.counter.platform.plugins.module_utils.origin import (
 )
 
 ARGUMENTS: dict[str, Any] = {
-    "source": {"type": "str", "choices": ["auto", "pull", "build"], "required": True},
     "lock": {"type": "path", "required": True},
     **ACCESS,
     "dest": {"type": "path", "required": True},
@@ -130,29 +113,22 @@ def keep(path: Path, content: str, owner: int, *, check_mode: bool) -> bool:
 
 
 def ensure(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    """Decide, and return what RETURN says. Raises :class:`CommandError` where only a registry would do and does not."""
-    wanted: str = params["source"]
-    if wanted == "build":
-        return {"changed": False, "source": "build", "reason": "image_source says so", "origin": ""}
+    """Ask the registry, write the file, and return what RETURN says. Raises :class:`CommandError` where it does not."""
     address, user, password, ca = (params[option] for option in ACCESS)
-    reason = "image_source says so" if wanted == "pull" else f"{address} has what {params['lock']} names"
     try:
         artifacts = entries(Path(params["lock"]))
-        if check_mode and not shutil.which("skopeo"):
-            reason += ", if it has it: without skopeo it cannot be asked yet"
-        else:
+        # Without skopeo, check mode cannot ask it yet.
+        if not check_mode or shutil.which("skopeo"):
             with logged_in(address, user, password, ca) as registry:
                 registry.check(min(artifacts.values(), key=lambda entry: entry.size))
     except (CommandError, OSError) as error:
-        if wanted == "pull":
-            raise CommandError(f"image_source is pull, and nothing can be pulled: {error}") from error
-        return {"changed": False, "source": "build", "reason": str(error), "origin": ""}
+        raise CommandError(f"image_source is pull, and nothing can be pulled: {error}") from error
     dest = Path(params["dest"])
     authfile = dest.with_name("registry-login.json")
     logins = {authfile: login(address, user, password)} if user else {}
     files = {**logins, dest: Origin(Registry(address, str(authfile) if user else "", ca), artifacts).written()}
     differs = [keep(path, text, params["owner"], check_mode=check_mode) for path, text in files.items()]
-    return {"changed": any(differs), "source": "pull", "reason": reason, "origin": str(dest)}
+    return {"changed": any(differs), "artifacts": len(artifacts)}
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ options:
     elements: str
     required: true
   go_licences:
-    description: Result of M(counter.platform.go_licences). Without it no Go module has a licence.
+    description: Result of M(counter.platform.artifacts) of the type C(go_licences). Without it no Go module has one.
     type: path
     default: ""
   go:

@@ -78,7 +78,7 @@ EXAMPLES = r"""
 - name: Create the cluster
   counter.platform.kind_cluster:
     name: counter-local
-    image: "{{ offline_images_node_image }}"
+    image: "{{ built.artifacts.node.image }}"
     data_dir: /var/lib/counter-platform/local
     state_dir: .state/local
     kubeconfig: .state/local/kubeconfig

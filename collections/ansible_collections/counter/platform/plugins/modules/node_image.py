@@ -10,7 +10,7 @@ module: node_image
 short_description: Load images into a kind cluster's nodes, compared by name
 description:
   - Imports the archives of images that a node's container runtime does not know by name and tag. The tag has to stand
-    for the content, as those of M(counter.platform.container_images) do.
+    for the content, as those of M(counter.platform.artifacts) do.
 options:
   nodes:
     description: Node containers.
@@ -18,19 +18,10 @@ options:
     elements: str
     required: true
   images:
-    description: The images.
+    description: Images as M(counter.platform.artifacts) returns them, of which C(image) and C(archive) are read.
     type: list
     elements: dict
     required: true
-    suboptions:
-      image:
-        description: Name and tag.
-        type: str
-        required: true
-      archive:
-        description: The image as a docker archive.
-        type: path
-        required: true
 author: counter-platform contributors
 """
 
@@ -90,15 +81,7 @@ AS_ROOT = True
 
 ARGUMENTS: dict[str, Any] = {
     "nodes": {"type": "list", "elements": "str", "required": True},
-    "images": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "image": {"type": "str", "required": True},
-            "archive": {"type": "path", "required": True},
-        },
-    },
+    "images": {"type": "list", "elements": "dict", "required": True},
 }
 
 

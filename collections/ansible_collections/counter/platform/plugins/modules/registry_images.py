@@ -14,7 +14,7 @@ description:
   - What the registry has already is left as it is, so it can be run again after an error.
 options:
   artifacts:
-    description: What to put there, C(NAME/KEY), as the modules that make it return it.
+    description: What to put there, C(NAME/KEY), as M(counter.platform.artifacts) returns it.
     type: list
     elements: str
     required: true
@@ -44,7 +44,7 @@ author: counter-platform contributors
 EXAMPLES = r"""
 - name: Fill the registry
   counter.platform.registry_images:
-    artifacts: ["{{ logging_programs.artifact }}"]
+    artifacts: ["{{ built.artifacts.collector.artifact }}"]
     registry: registry.example.com/platform
     cache: "{{ platform_cache_dir }}"
 """

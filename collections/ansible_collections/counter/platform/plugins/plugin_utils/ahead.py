@@ -24,7 +24,7 @@ COLLECTIONS = Path(__file__).parents[5]
 
 
 def start(params: dict[str, Any], run: int) -> None:
-    """Begin to compile what the options of M(counter.platform.go_programs) describe, and return at once.
+    """Begin to build what the options of M(counter.platform.artifacts) describe, and return at once.
 
     Args:
         params: the options.
@@ -57,7 +57,7 @@ def end_with(run: int) -> None:
 def main() -> None:
     """Compile by the options on the standard input until the run of the only argument ends."""
     from ansible_collections.counter.platform.plugins.module_utils.entry import give_back
-    from ansible_collections.counter.platform.plugins.modules import go_programs
+    from ansible_collections.counter.platform.plugins.modules import artifacts
 
     threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
     os.setpriority(os.PRIO_PROCESS, 0, 19)
@@ -71,7 +71,7 @@ def main() -> None:
         # Side by side they would compile what they share twice.
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            go_programs.ensure(params, check_mode=False)
+            artifacts.ensure(params, check_mode=False)
         finally:
             if os.geteuid() == 0 and cache.stat().st_uid != 0:
                 give_back(cache)

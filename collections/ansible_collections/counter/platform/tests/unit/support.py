@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.commands import run
+from ansible_collections.counter.platform.plugins.modules import artifacts
 
 COLLECTION = Path(__file__).resolve().parents[2]
 COLLECTIONS = COLLECTION.parents[2]
 LABEL = "counter-unit"
 """Label of every image that a test builds, by which it is found again."""
 
-GO = Path(sys.executable).with_name("go")
+BIN = Path(sys.executable).parent
+GO = BIN / "go"
 needs_go = pytest.mark.skipif(not GO.exists(), reason=f"no Go compiler at {GO}; `make venv` installs it")
 
 RunModule = Callable[..., dict[str, Any]]
@@ -25,23 +27,21 @@ Module = partial[dict[str, Any]]
 """A module with options, each of which a call can replace; ``check`` and ``env`` are as in the fixture run_module."""
 
 
-def alone(run_module: RunModule, name: str, items: str, common: tuple[str, ...], /, **options: Any) -> Module:
-    """Return a module for one of its ``items``; it returns what the module says of that one.
+def one_entry(run_module: RunModule, name: str, /, **options: Any) -> Module:
+    """Return the module artifacts for a catalogue with one entry; it returns what the module says of that one.
 
-    The options are those of the item together with those that are ``common`` to all items.
+    Options that are none of the module's are the entry's; ``others`` are entries beside it.
     """
 
-    def run(*, check: bool = False, env: dict[str, str] | None = None, **given: Any) -> dict[str, Any]:
-        shared = {option: given.pop(option) for option in common}
-        result = run_module(name, check=check, env=env, **{items: [given]}, **shared)
-        if "failed" in result:
-            assert result["results"] == []
-            return result
-        (about,) = result["results"]
-        assert about["changed"] == result["changed"]
-        return dict(about)
+    def run(
+        *, check: bool = False, env: dict[str, str] | None = None, others: Any = None, **given: Any
+    ) -> dict[str, Any]:
+        shared = {option: given.pop(option) for option in artifacts.ARGUMENTS if option in given}
+        catalogue = {**(others or {}), name: given}
+        result = run_module("artifacts", check=check, env=env, catalogue=catalogue, names=[name], **shared)
+        return result if "failed" in result else dict(result["artifacts"][name])
 
-    return partial(run, **options)
+    return partial(run, **{"root": "/", "bin_dir": str(BIN), **options})
 
 
 def made_once(module: Module, **others: Any) -> dict[str, Any]:

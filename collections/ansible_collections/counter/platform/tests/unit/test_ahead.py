@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.counter.platform.plugins.modules import go_programs
+from ansible_collections.counter.platform.plugins.modules import artifacts
 from ansible_collections.counter.platform.plugins.plugin_utils import ahead
 from ansible_collections.counter.platform.tests.unit.support import results_in, with_defaults
 from lib.command import Run, execute
@@ -40,8 +40,9 @@ def arguments(tmp_path: Path) -> dict[str, Any]:
     go = tmp_path / "go"
     go.write_text(COMPILER)
     go.chmod(0o755)
-    paths = {"source": str(tmp_path / "module"), "go": str(go), "cache": str(tmp_path / "cache")}
-    return {"name": "programs", "ahead": True, **paths}
+    catalogue = {"programs": {"type": "go", "source": "module"}}
+    paths = {"root": str(tmp_path), "bin_dir": str(tmp_path), "cache": str(tmp_path / "cache")}
+    return {"catalogue": catalogue, "names": ["programs"], "background": True, **paths}
 
 
 def is_alive(group: str) -> bool:
@@ -57,16 +58,16 @@ def test_result_is_made_at_the_lowest_priority_while_the_run_lives(
     monkeypatch.setenv("TAKES", "0")
     cache = Path(arguments["cache"])
     umask = os.umask(0o077)
-    ahead.start(with_defaults(go_programs, **arguments), run.pid)
+    ahead.start(with_defaults(artifacts, **arguments), run.pid)
     os.umask(umask)
     (result,) = wait_for("the result", lambda: results_in(cache))
-    assert Path(f"{arguments['go']}.started").read_text().split()[1] == "19"
+    assert Path(arguments["bin_dir"], "go.started").read_text().split()[1] == "19"
     assert (cache / "artifacts" / result).stat().st_mode & 0o777 == 0o755, "others may read it, whatever the umask"
 
 
 def test_compiler_ends_with_the_run_and_leaves_no_result(arguments: dict[str, Any], run: Process) -> None:
-    ahead.start(with_defaults(go_programs, **arguments), run.pid)
-    started = Path(f"{arguments['go']}.started")
+    ahead.start(with_defaults(artifacts, **arguments), run.pid)
+    started = Path(arguments["bin_dir"], "go.started")
     group = wait_for("the compiler", lambda: started.read_text() if started.exists() else "").split()[0]
     assert is_alive(group)
     run.kill()
@@ -77,10 +78,10 @@ def test_compiler_ends_with_the_run_and_leaves_no_result(arguments: dict[str, An
 def play(arguments: dict[str, Any], *options: str) -> Run:
     """Run a play with the task, and another one that takes long enough for the compiler to start."""
     tasks = [
-        {"counter.platform.go_programs": arguments},
+        {"counter.platform.artifacts": arguments},
         {"ansible.builtin.command": {"argv": ["sleep", "5"]}, "check_mode": False},
     ]
-    playbook = Path(arguments["source"]).with_name("play.yml")
+    playbook = Path(arguments["root"], "play.yml")
     playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
     done = execute("ansible-playbook", "--inventory=localhost,", "--connection=local", *options, str(playbook))
     # The other task alone.
@@ -89,7 +90,7 @@ def play(arguments: dict[str, Any], *options: str) -> Run:
 
 def test_task_does_not_wait_and_changes_nothing(arguments: dict[str, Any]) -> None:
     assert play(arguments).seconds < 50
-    group = Path(f"{arguments['go']}.started").read_text().split()[0]
+    group = Path(arguments["bin_dir"], "go.started").read_text().split()[0]
     wait_for("its end", lambda: not is_alive(group))
     assert results_in(Path(arguments["cache"])) == []
 

@@ -25,7 +25,7 @@ def ask(module: str, arguments: dict[str, Any], *options: str) -> str:
 
 
 def test_every_module_that_is_asked_can_be() -> None:
-    assert len(ROUTED) == 14
+    assert len(ROUTED) == 10
     for name, about in ROUTED.items():
         assert about == {"action_plugin": "counter.platform.ask_here"}, name
         assert callable(import_module(f"ansible_collections.counter.platform.plugins.modules.{name}").ensure), name
@@ -33,29 +33,29 @@ def test_every_module_that_is_asked_can_be() -> None:
 
 @pytest.fixture
 def arguments(cache: Path) -> dict[str, Any]:
-    rootfs = [{"name": "some-rootfs", "suite": "bookworm", "packages": ["python3"], "refresh": "1"}]
-    return {"rootfs": rootfs, "cache": str(cache)}
+    rootfs = {"type": "rootfs", "suite": "bookworm", "packages": ["python3"], "refresh": "1"}
+    return {"catalogue": {"some-rootfs": rootfs}, "root": "/", "bin_dir": "/nowhere", "cache": str(cache)}
 
 
 def test_result_that_is_there_starts_nothing(arguments: dict[str, Any], run_module: RunModule) -> None:
-    missing = run_module("debian_rootfs", **arguments, check=True)
-    assert STARTED in ask("debian_rootfs", arguments), "there was something to do, and nothing was started for it"
-    Path(missing["results"][0]["path"]).parent.mkdir(parents=True)
-    said = ask("debian_rootfs", arguments)
+    missing = run_module("artifacts", **arguments, check=True)
+    assert STARTED in ask("artifacts", arguments), "there was something to do, and nothing was started for it"
+    Path(missing["artifacts"]["some-rootfs"]["path"]).parent.mkdir(parents=True)
+    said = ask("artifacts", arguments)
     assert "SUCCESS" in said
-    assert missing["results"][0]["path"] in said
+    assert missing["artifacts"]["some-rootfs"]["path"] in said
 
 
 def test_check_mode_starts_nothing(arguments: dict[str, Any], cache: Path) -> None:
-    assert "CHANGED" in ask("debian_rootfs", arguments, "--check")
+    assert "CHANGED" in ask("artifacts", arguments, "--check")
     assert not cache.exists()
 
 
 def test_options_are_checked_as_the_module_would(arguments: dict[str, Any]) -> None:
-    assert "Unsupported parameters for (counter.platform.debian_rootfs)" in ask(
-        "debian_rootfs", arguments | {"root": "one too many"}
+    assert "Unsupported parameters for (counter.platform.artifacts)" in ask(
+        "artifacts", arguments | {"rootfs": "one too many"}
     )
-    assert "missing required arguments: rootfs" in ask("debian_rootfs", {"cache": arguments["cache"]})
+    assert "missing required arguments: bin_dir, catalogue, root" in ask("artifacts", {"cache": arguments["cache"]})
 
 
 def test_error_is_left_to_the_module(docker: Docker) -> None:
@@ -63,7 +63,6 @@ def test_error_is_left_to_the_module(docker: Docker) -> None:
     assert STARTED in ask("node_image", {"nodes": [docker.name], "images": [entry]})
 
 
-def test_failed_answer_is_left_to_the_module(cache: Path) -> None:
-    image = {"name": "counter-unit/none", "dockerfile": "/nowhere/Dockerfile"}
-    asked = {"images": [image], "cache": str(cache)}
-    assert STARTED in ask("container_images", asked)
+def test_module_without_anything_to_make_is_routed(tmp_path: Path) -> None:
+    needs = [{"path": str(tmp_path), "gib": 0, "remedy": "none"}]
+    assert "SUCCESS" in ask("disk_space", {"needs": needs})

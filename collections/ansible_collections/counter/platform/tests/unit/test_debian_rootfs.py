@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.counter.platform.plugins.module_utils.builders.debian_rootfs import preferences
 from ansible_collections.counter.platform.plugins.module_utils.commands import run
 from ansible_collections.counter.platform.plugins.module_utils.debian import (
     KEYRING,
@@ -15,8 +16,7 @@ from ansible_collections.counter.platform.plugins.module_utils.debian import (
     sources,
     write_client_settings,
 )
-from ansible_collections.counter.platform.plugins.modules.debian_rootfs import preferences
-from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, alone
+from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, one_entry
 from lib.network import serving
 
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt on this machine")
@@ -25,8 +25,8 @@ needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt o
 @pytest.fixture
 def make(cache: Path, run_module: RunModule) -> Module:
     """Run the module for one rootfs, and return what it says of that one."""
-    options = {"name": "unit", "suite": "bookworm", "packages": ["dash"], "refresh": "1", "cache": str(cache)}
-    return alone(run_module, "debian_rootfs", "rootfs", ("cache",), **options)
+    options = {"type": "rootfs", "suite": "bookworm", "packages": ["dash"], "refresh": "1", "cache": str(cache)}
+    return one_entry(run_module, "unit", **options)
 
 
 def test_sources_have_updates_and_security_and_newer_releases_come_last() -> None:

@@ -2,17 +2,16 @@
 
 import json
 import zipfile
-from functools import partial
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.counter.platform.plugins.module_utils.builders.go_licences import licence_files
 from ansible_collections.counter.platform.plugins.module_utils.commands import run
 from ansible_collections.counter.platform.plugins.module_utils.go import go_environment
 from ansible_collections.counter.platform.plugins.module_utils.origin import Folder, Origin
-from ansible_collections.counter.platform.plugins.modules import go_programs
-from ansible_collections.counter.platform.plugins.modules.go_licences import licence_files
+from ansible_collections.counter.platform.plugins.modules import artifacts
 from ansible_collections.counter.platform.tests.unit import support
 from lib.paths import CACHE
 
@@ -25,29 +24,44 @@ ISC = str(PIP.read_text("licenses/src/pip/_vendor/resolvelib/LICENSE"))
 OWN = "Whoever reads this may use it on Sundays, and on no other day.\n"
 
 
+CLASSIFIER = {"type": "go", "source": str(SOURCE), "packages": ["."]}
+
+
 @pytest.fixture(scope="module")
-def classifier() -> str:
+def classifier() -> Path:
     """The folder of the compiled classifier, in the cache that all runs share."""
-    where = {"source": str(SOURCE), "go": str(support.GO), "cache": str(CACHE)}
-    given = support.with_defaults(go_programs, name="licences", packages=["."], **where)
-    return str(go_programs.ensure(given, check_mode=False)["path"])
+    where = {"root": "/", "bin_dir": str(support.BIN), "cache": str(CACHE)}
+    given = support.with_defaults(artifacts, catalogue={"licences": CLASSIFIER}, **where)
+    return Path(artifacts.ensure(given, check_mode=False)["artifacts"]["licences"]["path"])
 
 
 @pytest.fixture
-def name(tmp_path: Path, cache: Path, classifier: str, run_module: support.RunModule) -> support.Module:
+def name(tmp_path: Path, cache: Path, classifier: Path, run_module: support.RunModule) -> support.Module:
     """Name the licences of a program of one module."""
+    (cache / "artifacts/licences").mkdir(parents=True)
+    (cache / "artifacts/licences" / classifier.name).symlink_to(classifier)
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "go.mod").write_text("module example.org/hello\n\ngo 1.24\n")
+    others: dict[str, dict[str, Any]] = {"licences": CLASSIFIER, "hello": {"type": "go", "source": str(source)}}
+    others["other"] = others["hello"] | {"tags": ["other"]}
+    options: dict[str, Any] = {"classifier": "licences", "programs": ["hello"], "others": others, "cache": str(cache)}
+    name = support.one_entry(run_module, "go-licences", type="go_licences", **options)
     program_of(cache, "example.org/b")
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source/go.mod").write_text("module example.org/hello\n\ngo 1.24\n")
-    programs = [{"artifact": "hello/12", "source": str(tmp_path / "source")}]
-    return partial(
-        run_module, "go_licences", programs=programs, classifier=classifier, go=str(support.GO), cache=str(cache)
-    )
+    return name
+
+
+def hello(cache: Path) -> Path:
+    """Return where a cache has the program, which has the key that follows from its source."""
+    where = {"root": "/", "bin_dir": str(support.BIN), "cache": str(cache)}
+    entry = {"type": "go", "source": str(cache.with_name("source"))}
+    given = support.with_defaults(artifacts, catalogue={"hello": entry}, **where)
+    return Path(artifacts.ensure(given, check_mode=True)["artifacts"]["hello"]["path"], "hello")
 
 
 def program_of(cache: Path, *modules: str) -> None:
     """Write a program of modules of version 1."""
-    path = cache / "artifacts/hello/12/hello"
+    path = hello(cache)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(support.go_program(*(f"dep\t{module}\tv1.0.0\th1:x" for module in modules)))
 
@@ -87,9 +101,12 @@ def test_licences_are_those_of_the_files(name: support.Module, cache: Path) -> N
 def test_they_are_named_once_for_each_set_of_programs(name: support.Module, cache: Path) -> None:
     write(cache, "example.org/b@v1.0.0", {"LICENSE": ISC})
     made = support.made_once(name)
-    assert support.results_in(cache) == [made["artifact"], "hello/12"]
-    (program,) = name.keywords["programs"]
-    assert name(programs=[program, program | {"artifact": "hello/13"}], check=True)["changed"]
+    assert made["artifact"] in support.results_in(cache)
+    other = name(programs=["hello", "other"], check=True)
+    assert (other["changed"], other["key"] == made["key"]) == (True, False)
+    off = name.keywords["others"]["other"] | {"enabled": False}
+    others = name.keywords["others"] | {"other": off}
+    assert name(programs=["hello", "other"], others=others, check=True)["key"] == made["key"]
 
 
 def proxy(folder: Path, licence: str) -> dict[str, str]:
@@ -110,6 +127,7 @@ def test_source_that_is_not_there_any_more_is_fetched_and_verified(name: support
     run([str(support.GO), "get", "example.org/b@v1.0.0"], cwd=source, env=there)
     before = (source / "go.sum").read_text()
     assert "example.org/b v1.0.0 h1:" in before
+    program_of(tmp_path / "cache", "example.org/b")
     try:
         proxy(tmp_path / "proxy", OWN)
         assert "checksum mismatch" in name(env=environment)["msg"]
@@ -124,9 +142,8 @@ def test_source_that_is_not_there_any_more_is_fetched_and_verified(name: support
 def test_where_they_come_from_elsewhere_nothing_is_compiled(name: support.Module, tmp_path: Path) -> None:
     origin = tmp_path / "origin.json"
     origin.write_text(Origin(Folder(str(tmp_path)), {}).written())
-    said = name(origin=str(origin), classifier="/nowhere", go="/nowhere")["msg"]
-    assert "go-licences" in said
-    assert "/nowhere" not in said
+    said = name(origin=str(origin))["msg"]
+    assert said.startswith("cannot fetch the licences go-licences: the lock file has no go-licences of the key ")
 
 
 def test_names_of_licence_files(tmp_path: Path) -> None:

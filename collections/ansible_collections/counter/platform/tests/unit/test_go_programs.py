@@ -1,13 +1,12 @@
 """Programs from a Go module, compiled by the real compiler."""
 
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.module_utils.go import compiling, drop_archives
-from ansible_collections.counter.platform.tests.unit.support import GO, Module, RunModule, made_once, needs_go
+from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, made_once, needs_go, one_entry
 from lib.command import run
 from lib.paths import CACHE
 
@@ -44,7 +43,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def compiled(source: Path, shared_cache: Path, request: pytest.FixtureRequest, run_module: RunModule) -> Module:
     name = request.node.name
-    return partial(run_module, "go_programs", name=name, source=str(source), go=str(GO), cache=str(shared_cache))
+    return one_entry(run_module, name, type="go", source=str(source), cache=str(shared_cache))
 
 
 def output(made: dict[str, Any], name: str = "hello") -> str:
@@ -62,7 +61,7 @@ def test_a_program_is_compiled_once(compiled: Module, source: Path) -> None:
     before = sorted(source.rglob("*"))
     made = made_once(compiled)
     assert output(made) == "one unset plain"
-    assert made["artifact"] == f"{compiled.keywords['name']}/{made['key']}"
+    assert made["artifact"] == f"test_a_program_is_compiled_once/{made['key']}"
     assert sorted(source.rglob("*")) == before, "the compiler wrote into the source"
 
 
@@ -79,7 +78,7 @@ def test_changed_source_is_compiled_anew(compiled: Module, source: Path) -> None
 def test_tags_stamps_and_new_names(compiled: Module) -> None:
     changes: list[dict[str, Any]] = [
         {"tags": ["fancy"]},
-        {"stamps": [{"package": "main", "variables": {"version": "v9"}}]},
+        {"stamps": {"main": {"version": "v9"}}},
         {"rename": {"hello": "greet"}},
     ]
     keys = [compiled(**change, check=True)["key"] for change in [{}, *changes]]
@@ -89,10 +88,20 @@ def test_tags_stamps_and_new_names(compiled: Module) -> None:
     assert output(made, "greet") == "one v9 fancy"
 
 
+def test_stamp_has_the_version_that_go_mod_requires(compiled: Module, source: Path) -> None:
+    with (source / "go.mod").open("a") as go_mod:
+        go_mod.write("\nrequire example.org/other v1.2.3 // indirect\n")
+    stamped, plain = (compiled(stamps={"main": {"version": f"other-{version}"}}, check=True)["key"]
+                      for version in ("@example.org/other", "v1.2.3"))  # fmt: skip
+    assert stamped == plain
+    said = compiled(stamps={"main": {"version": "@example.org/none"}}, check=True)["msg"]
+    assert said.endswith("go.mod does not require example.org/none")
+
+
 def test_an_error_of_the_compiler(compiled: Module, source: Path) -> None:
     (source / "cmd" / "hello" / "main.go").write_text(MAIN.replace("version, flavour", "vision, flavour"))
     said = compiled()["msg"]
-    assert said.startswith(f"cannot compile {compiled.keywords['name']}: ")
+    assert said.startswith("cannot compile the programs test_an_error_of_the_compiler: ")
     assert "main.go:5:30: undefined: vision" in said
 
 
@@ -117,12 +126,14 @@ def test_a_module_that_would_have_to_change_its_requirements(compiled: Module, s
 @pytest.mark.parametrize(
     ("lacking", "reason"),
     [
-        ({"go": "/nowhere/go"}, "the go command /nowhere/go is not there; `make venv` installs it"),
+        ({"bin_dir": "/nowhere"}, "the go command /nowhere/go is not there; `make venv` installs it"),
         ({"source": "/nowhere/source"}, "[Errno 20] Not a directory: '/nowhere/source'"),
     ],
 )
 def test_what_is_not_there_is_named(compiled: Module, lacking: dict[str, str], reason: str) -> None:
-    assert compiled(**lacking, check=True)["msg"] == f"cannot compile {compiled.keywords['name']}: {reason}"
+    said = compiled(**lacking, check=True)["msg"]
+    assert said.startswith("cannot compile the programs test_what_is_not_there_is_named")
+    assert said.endswith(f": {reason}")
 
 
 def test_archive_of_a_module_goes_once_its_source_is_unpacked(tmp_path: Path) -> None:
@@ -137,12 +148,17 @@ def test_archive_of_a_module_goes_once_its_source_is_unpacked(tmp_path: Path) ->
     assert sorted(path.name for path in downloads.glob("*.zip")) == ["v2.zip", "v3.zip", "v4.zip"]
 
 
-def test_build_cache_goes_after_the_last_program_unless_another_run_compiles(compiled: Module, tmp_path: Path) -> None:
+def test_build_cache_goes_after_the_last_program_unless_another_run_compiles(
+    compiled: Module, source: Path, tmp_path: Path
+) -> None:
     cache = tmp_path / "cache"
+    second = {"type": "go", "source": str(source), "tags": ["fancy"]}
+    build_cache = cache / "go/build"
+    made = compiled(cache=str(cache), others={"second": second})
+    assert list(build_cache.iterdir()), "another program of the catalogue is not there yet"
     with compiling(cache):
-        made = compiled(cache=str(cache), last=True)
-    assert made["changed"]
-    assert list((cache / "go/build").iterdir())
-    assert not compiled(cache=str(cache), last=True)["changed"]
-    assert not (cache / "go/build").exists()
+        assert compiled(cache=str(cache), tags=["other"])["changed"]
+    assert list(build_cache.iterdir())
+    assert compiled(cache=str(cache), tags=["third"])["changed"]
+    assert not build_cache.exists()
     assert output(made) == "one unset plain"

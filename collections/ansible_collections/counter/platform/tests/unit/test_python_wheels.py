@@ -3,16 +3,13 @@
 import re
 import shutil
 import subprocess
-import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.counter.platform.plugins.modules import python_wheels
-from ansible_collections.counter.platform.tests.unit.support import Module, RunModule, made_once
+from ansible_collections.counter.platform.plugins.module_utils.builders.python_wheels import meant_for
+from ansible_collections.counter.platform.tests.unit.support import BIN, Module, RunModule, made_once, one_entry
 
-BIN = Path(sys.executable).parent
 pytestmark = [
     pytest.mark.mirrors,
     pytest.mark.skipif(not (BIN / "uv").exists(), reason=f"no uv at {BIN}; `make venv` installs it"),
@@ -47,16 +44,8 @@ def project(locked: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fetch(project: Path, cache: Path, run_module: RunModule) -> Module:
-    return partial(
-        run_module,
-        "python_wheels",
-        name="wheels",
-        project=str(project),
-        installer_groups=["image"],
-        python_version="3.11",
-        bin_dir=str(BIN),
-        cache=str(cache),
-    )
+    options = {"project": str(project), "installer_groups": ["image"], "python_version": "3.11", "cache": str(cache)}
+    return one_entry(run_module, "wheels", type="wheels", **options)
 
 
 def test_wheels_are_fetched_once(fetch: Module, project: Path, tmp_path: Path) -> None:
@@ -135,4 +124,4 @@ wheel==0.45.1 \
 """
     digest = {"2.4.6": "02", "2.5.5": "03"}[numpy]
     wanted = f"numpy=={numpy} \\\n    --hash=sha256:{digest}\nwheel==0.45.1 \\\n    --hash=sha256:04\n"
-    assert python_wheels.meant_for(python, exported) == wanted
+    assert meant_for(python, exported) == wanted

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import tarfile
 import tempfile
 from functools import partial
@@ -16,10 +17,10 @@ from ansible_collections.counter.platform.plugins.module_utils.archives import (
     image_manifest,
 )
 from ansible_collections.counter.platform.plugins.module_utils.artifacts import digest_of_tree
+from ansible_collections.counter.platform.plugins.module_utils.builders.container_image import place
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
-from ansible_collections.counter.platform.plugins.modules.container_images import place
 from ansible_collections.counter.platform.plugins.modules.engine_probe import probe_root
-from ansible_collections.counter.platform.tests.unit.support import LABEL, Docker, Module, RunModule, alone, results_in
+from ansible_collections.counter.platform.tests.unit.support import LABEL, Docker, Module, RunModule, one_entry
 
 NO_DAEMON = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
@@ -40,17 +41,14 @@ def build(docker: Docker, cache: Path, source: Path, run_module: RunModule) -> M
     """Run the module for one image, and return what it says of that one."""
     dockerfile = source / "Dockerfile"
     dockerfile.write_text(f"FROM scratch\nLABEL {LABEL}={docker.session}\nCOPY . /\n")
-    return alone(
+    return one_entry(
         run_module,
-        "container_images",
-        "images",
-        ("cache",),
+        "image",
+        type="image",
         name=f"{docker.name}/image",
-        dockerfile=str(dockerfile),
-        files=[
-            {"path": str(source / "folder"), "dest": "opt/folder"},
-            {"path": str(source / "file"), "dest": "opt/file"},
-        ],
+        dockerfile="source/Dockerfile",
+        files=[{"path": "source/folder", "dest": "opt/folder"}, {"path": "source/file", "dest": "opt/file"}],
+        root=str(source.parent),
         cache=str(cache),
     )
 
@@ -73,23 +71,23 @@ def layers_held(docker: Docker, image: str) -> list[str]:
 
 
 def test_an_image_is_built_once(build: Module, docker: Docker, cache: Path) -> None:
-    # A bare machine has no daemon yet, and check mode still knows.
-    promised = build(env=NO_DAEMON, check=True)
+    # A bare machine has no client yet, and check mode still knows.
+    promised = build(env={"PATH": "/nowhere"}, check=True)
     assert (promised["changed"], promised["id"]) == (True, "")
     assert not cache.exists()
     assert not docker.images()
 
     made = build()
     assert made == promised | {"id": config_digest(Path(made["archive"]))}
+    assert made["path"] == made["archive"]
     assert made["image"] == f"{docker.name}/image:{made['key']}"
-    assert made["loadable"] == {value: made[value] for value in ("image", "archive")}
     assert layers_held(docker, made["image"]) == image_content(Path(made["archive"]))["layers"]
     assert sorted(path.name for path in Path(made["archive"]).parent.iterdir()) == ["id", "image.tar"]
     assert modes(docker, made["image"]) == {"opt/file": False, "opt/folder/a": True}
 
     docker("image", "rm", made["image"])
     for check in (False, True):
-        assert build(env=NO_DAEMON, check=check) == made | {"changed": False}
+        assert build(env={"PATH": "/nowhere"}, check=check) == made | {"changed": False}
 
 
 @pytest.mark.parametrize("where", ["file", "folder/a"])
@@ -108,59 +106,55 @@ def test_the_key_stands_for_content_and_mode_alone(build: Module, source: Path, 
 def test_the_key_stands_for_every_other_input(build: Module, source: Path) -> None:
     (source / "Dockerfile.other").write_text("FROM scratch\n")
     files = build.keywords["files"]
+    rootfs = {"type": "rootfs", "suite": "bookworm", "packages": ["dash"], "refresh": "1"}
+    base = {"type": "image", "layers": ["root"]}
+    others = {"root": rootfs, "base": base, "part": {**base, "replaces": "registry.example/part:1"}}
     changes: list[dict[str, Any]] = [
         {},
         {"name": f"{build.keywords['name']}2"},
         {"tag": "v1"},
-        {"dockerfile": str(source / "Dockerfile.other")},
+        {"dockerfile": "source/Dockerfile.other"},
         {"files": [{**entry, "dest": f"moved/{entry['dest']}"} for entry in files]},
         {"files": files[:1]},
+        {"files": [*files, {"artifact": "root", "dest": "root.tar"}]},
         {"build_args": {"GREETING": "hello"}},
-        {"base_archives": ["/cache/artifacts/base/0123/image.tar"]},
-        {"base_archives": ["/cache/artifacts/base/4567/image.tar"]},
+        {"base": "base"},
+        {"base": "base", "others": {**others, "root": {**rootfs, "refresh": "2"}}},
+        {"images": ["part"]},
+        {"images": ["part"], "others": {**others, "part": {**others["part"], "entrypoint": ["/part"]}}},
     ]
-    keys = [build(**change, check=True)["key"] for change in changes]
+    keys = [build(**{"others": others, **change}, check=True)["key"] for change in changes]
     assert len(set(keys)) == len(changes)
-    elsewhere = build(base_archives=["/other/artifacts/base/0123/image.tar"], check=True)
-    assert elsewhere["key"] == keys[-2], "the key depends on where the cache is"
-
-
-def test_a_known_key_saves_reading(build: Module, source: Path) -> None:
-    known = partial(build, files=[{"path": str(source / "file"), "dest": "file", "key": "0123"}], check=True)
-    before = known()
-    (source / "file").unlink()
-    assert known()["key"] == before["key"]
+    elsewhere = build(base="base", others=others, cache=str(source / "cache"), check=True)
+    assert elsewhere["key"] == keys[8], "the key depends on where the cache is"
 
 
 def test_a_base_comes_from_its_archive(build: Module, docker: Docker, source: Path) -> None:
     base = build()
     docker("image", "rm", "--force", base["image"])
-    (source / "Dockerfile").write_text(f"ARG BASE\nFROM $BASE\nLABEL {LABEL}={docker.session}\nCOPY child /opt/child\n")
+    entry = {name: build.keywords[name] for name in ("type", "name", "dockerfile", "files")}
+    (source / "Dockerfile.child").write_text(
+        f"ARG BASE_IMAGE\nFROM $BASE_IMAGE\nLABEL {LABEL}={docker.session}\nCOPY child /opt/child\n"
+    )
     child = build(
         name=f"{docker.name}/child",
-        files=[{"path": str(source / "file"), "dest": "child"}],
-        build_args={"BASE": base["image"]},
-        base_archives=[base["archive"]],
+        dockerfile="source/Dockerfile.child",
+        files=[{"path": "source/file", "dest": "child"}],
+        base="base",
+        others={"base": entry},
     )
     assert child["changed"], child
     assert sorted(modes(docker, child["image"])) == ["opt/child", "opt/file", "opt/folder/a"]
 
 
-def test_several_images_in_one_task(build: Module, docker: Docker, source: Path, run_module: RunModule) -> None:
-    common = {option: build.keywords[option] for option in ("cache",)}
-    image = {option: value for option, value in build.keywords.items() if option not in common}
+def test_what_was_built_before_an_error_is_kept(build: Module, docker: Docker, source: Path) -> None:
     (source / "Dockerfile.broken").write_text("FROM counter-unit-none\n")
-    broken = {**image, "name": f"{docker.name}/broken", "dockerfile": str(source / "Dockerfile.broken")}
-    images = [image, {**image, "name": f"{docker.name}/second"}]
-    failed = run_module("container_images", images=[images[0], broken, images[1]], **common)
-    assert failed["msg"].startswith(f"cannot build the image {docker.name}/broken: ")
+    image = {name: build.keywords[name] for name in ("type", "name", "dockerfile", "files")}
+    broken = {"dockerfile": "source/Dockerfile.broken", "name": f"{docker.name}/broken", "others": {"base": image}}
+    failed = build(**broken, base="base")
+    assert failed["msg"].startswith("cannot build the image image: ")
     assert "counter-unit-none" in failed["msg"]
-    assert [result["changed"] for result in failed["results"]] == [True], "what was built before is kept and told"
-    made = run_module("container_images", images=images, **common)
-    assert [result["changed"] for result in made["results"]] == [False, True]
-    assert [result["image"].split(":")[0] for result in made["results"]] == [image["name"] for image in images]
-    assert made["changed"]
-    assert not run_module("container_images", images=images, **common)["changed"]
+    assert not build()["changed"]
 
 
 def test_the_daemon_gets_what_it_lacks(build: Module, docker: Docker) -> None:
@@ -217,10 +211,9 @@ def test_a_build_has_no_network(build: Module, source: Path, docker: Docker) -> 
     assert not {name for name in interfaces if name.startswith(("eth", "en"))}
 
 
-def test_a_missing_daemon(build: Module) -> None:
-    said = build(env=NO_DAEMON)["msg"]
-    assert said.startswith(f"cannot build the image {build.keywords['name']}: docker build ")
-    assert "/nowhere/docker.sock" in said
+def test_a_missing_client(build: Module) -> None:
+    reason = "docker cannot be run: No such file or directory"
+    assert build(env={"PATH": "/nowhere"})["msg"] == f"cannot build the image image: {reason}"
 
 
 def test_a_missing_file(build: Module, source: Path) -> None:
@@ -261,21 +254,24 @@ def test_an_archive_that_is_none(tmp_path: Path) -> None:
 
 @pytest.fixture
 def assemble(tmp_path: Path, source: Path, cache: Path, run_module: RunModule) -> Module:
-    """Make an image without a Dockerfile; no daemon answers."""
-    layer = tmp_path / "root.tar"
+    """Make an image without a Dockerfile on a rootfs that is there; no daemon answers."""
+    rootfs = {"type": "rootfs", "suite": "bookworm", "packages": ["dash"], "refresh": "1"}
+    root = one_entry(run_module, "root", cache=str(cache), **rootfs)(check=True)
+    layer = Path(root["path"])
+    layer.parent.mkdir(parents=True)
     with tarfile.open(layer, "w") as tar:
         tar.add(source / "file", "etc/file")
     (source / "program").write_text("#!/bin/sh")
     (source / "program").chmod(0o755)
-    return alone(
+    return one_entry(
         run_module,
-        "container_images",
-        "images",
-        ("cache",),
-        name="counter-platform/assembled",
-        layers=[{"path": str(layer), "key": "1"}],
-        files=[{"path": str(source / "program"), "dest": "usr/local/bin/program"}],
+        "assembled",
+        type="image",
+        layers=["root"],
+        files=[{"path": "source/program", "dest": "usr/local/bin/program"}],
         entrypoint=["/usr/local/bin/program"],
+        root=str(tmp_path),
+        others={"root": rootfs},
         cache=str(cache),
     )
 
@@ -286,7 +282,8 @@ def layers_of(archive: Path) -> list[list[tarfile.TarInfo]]:
         return [tarfile.open(fileobj=stream).getmembers() for stream in streams]
 
 
-def test_image_without_a_dockerfile_needs_no_daemon(assemble: Module, tmp_path: Path) -> None:
+def test_image_without_a_dockerfile_needs_no_daemon(assemble: Module) -> None:
+    assemble = partial(assemble, env={"PATH": "/nowhere"})
     made = assemble()
     assert made["changed"]
     lower, upper = layers_of(Path(made["archive"]))
@@ -295,8 +292,9 @@ def test_image_without_a_dockerfile_needs_no_daemon(assemble: Module, tmp_path: 
     assert {(entry.uid, entry.mtime) for entry in upper} == {(0, 0)}
     assert upper[-1].mode == 0o755
     assert made["id"] == config_digest(Path(made["archive"]))
+    shutil.rmtree(Path(made["path"]).parent)
     before = os.umask(0o077)
-    again = assemble(cache=str(tmp_path / "elsewhere"))
+    again = assemble()
     os.umask(before)
     assert again["id"] == made["id"], "the same input gives the same image, whatever the umask"
     assert Path(again["archive"]).stat().st_mode & 0o777 == 0o644
@@ -310,12 +308,14 @@ def test_key_of_an_image_without_a_dockerfile_stands_for_each_input(assemble: Mo
 def test_image_in_another_one_is_made_for_it_alone(
     build: Module, docker: Docker, assemble: Module, cache: Path
 ) -> None:
-    part = {name: assemble.keywords[name] for name in ("name", "layers", "files", "entrypoint")}
-    part["dest"] = "opt/images/registry.example/part:1.tar"
-    made = build(images=[part])
-    assert part["dest"] in modes(docker, made["image"])
-    assert results_in(cache) == [made["artifact"]]
-    assert build(images=[part | {"entrypoint": []}], check=True)["key"] != made["key"]
+    part = {name: assemble.keywords[name] for name in ("type", "layers", "files", "entrypoint")}
+    others = {**assemble.keywords["others"], "part": {**part, "replaces": "opt/part:1"}}
+    (Path(build.keywords["root"]) / "source/Dockerfile").write_text(
+        f"FROM scratch\nLABEL {LABEL}={docker.session}\nCOPY images /\n"
+    )
+    made = build(images=["part"], files=[], others=others)
+    assert "opt/part:1.tar" in modes(docker, made["image"])
+    assert not (cache / "artifacts/counter-platform_part").exists()
 
 
 def test_daemon_knows_an_image_without_a_dockerfile_again(assemble: Module, docker: Docker) -> None:

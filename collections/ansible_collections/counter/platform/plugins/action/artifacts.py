@@ -1,6 +1,6 @@
 # Copyright: counter-platform contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The module go_programs is asked before it is started, and can go on in the background of the run."""
+"""The module artifacts is asked before it is started, and can build in the background of the run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible_collections.counter.platform.plugins.action import ask_here
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
-from ansible_collections.counter.platform.plugins.modules import go_programs
+from ansible_collections.counter.platform.plugins.modules import artifacts
 from ansible_collections.counter.platform.plugins.plugin_utils import ahead
 
 
@@ -18,14 +18,14 @@ class ActionModule(ask_here.ActionModule):
     """The action of the module of that name."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module, or with ``ahead`` begin with its work; the run is the process whose worker this is."""
-        _, params = self.validate_argument_spec(go_programs.ARGUMENTS)
-        if not params["ahead"]:
+        """Run the module, or with ``background`` start its work; the run is the process whose worker this is."""
+        _, params = self.validate_argument_spec(artifacts.ARGUMENTS)
+        if not params["background"]:
             return super().run(tmp, task_vars)
         try:
-            answer = go_programs.ensure(params, check_mode=True)
+            answer = artifacts.ensure(params, check_mode=True)
         except (CommandError, OSError) as error:
-            raise AnsibleActionFail(f"cannot compile {params['name']}: {error}") from error
+            raise AnsibleActionFail(str(error)) from error
         if answer["changed"] and not self._task.check_mode and not params["origin"]:
             ahead.start(params, os.getppid())
         return {**answer, "changed": False}
