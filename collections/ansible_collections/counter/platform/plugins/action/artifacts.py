@@ -19,6 +19,8 @@ class ActionModule(ask_here.ActionModule):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, or with ``background`` start its work; the run is the process whose worker this is."""
+        # Messages about options name the module.
+        self._load_name = self._task.action
         _, params = self.validate_argument_spec(artifacts.ARGUMENTS)
         if not params["background"]:
             return super().run(tmp, task_vars)

@@ -1,5 +1,7 @@
 """A catalogue: which keys follow from it, what of it is built, and what is wrong with one."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from ansible_collections.counter.platform.plugins.module_utils.builders.artifact import Workshop
 from ansible_collections.counter.platform.plugins.module_utils.catalogue import Catalogue
 from ansible_collections.counter.platform.plugins.module_utils.commands import CommandError
-from ansible_collections.counter.platform.plugins.modules import artifacts
+from ansible_collections.counter.platform.plugins.modules import artifacts, image_origin, registry_images
 from ansible_collections.counter.platform.tests.unit.support import results_in, with_defaults
 
 Entries = dict[str, dict[str, Any]]
@@ -191,3 +193,20 @@ def test_a_service_of_ones_own_is_an_entry(workshop: Workshop) -> None:
     assert Path(hello["archive"]).exists()
     assert results_in(workshop.cache) == sorted(made["artifacts"][name]["artifact"] for name in HELLO)
     assert not asked(workshop, ENTRIES | HELLO, "hello", check_mode=False)["changed"]
+
+
+def test_an_empty_cache_is_filled_from_an_origin(workshop: Workshop, tmp_path: Path) -> None:
+    made = asked(workshop, HELLO, "hello", check_mode=False)["artifacts"]["hello"]
+    access = {"registry": str(tmp_path / "images"), "user": "", "password": "", "ca": ""}
+    wanted = {**access, "artifacts": [made["artifact"]], "cache": str(workshop.cache)}
+    filled = registry_images.ensure(wanted, check_mode=False)["artifacts"]
+    (tmp_path / "lock.yml").write_text(json.dumps({"artifacts": filled}))
+    origin = tmp_path / "state/images.json"
+    paths = {"lock": str(tmp_path / "lock.yml"), "dest": str(origin)}
+    image_origin.ensure({**access, **paths, "owner": os.geteuid()}, check_mode=False)
+    empty = Workshop(tmp_path / "empty", 14, workshop.root, workshop.bin_dir, str(origin))
+    fetched = asked(empty, HELLO, check_mode=False)["artifacts"]
+    assert results_in(empty.cache) == [made["artifact"]], "programs are in the image"
+    assert fetched["hello"]["id"] == made["id"]
+    with pytest.raises(CommandError, match="cannot fetch the programs hello-programs: the lock file has no"):
+        asked(empty, HELLO, "hello-programs", check_mode=False)
