@@ -12,6 +12,7 @@ import pytest
 from lib.command import Run
 from lib.logs import LogHost
 from lib.network import serving
+from lib.wait import wait_for
 
 SECRETS = LogHost.secrets
 USERS = ("collector", "reader", "prometheus")
@@ -61,7 +62,7 @@ def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
     # Written anew, so that every task that knows a secret has something to report.
     files = [*(f"{what}.htpasswd" for what in MAY), "credentials.conf", "tls/server.key"]
     machine.run("rm", *(f"/etc/log-store/{name}" for name in files))
-    played = machine.role("--diff", "-vvv", parts=["host", "secrets", "proxy"]).ok()
+    played = machine.role("--diff", "-vvv", parts=["host", "secrets", "files"]).ok()
     assert len(re.findall(r"^changed: .*item=", played.output, re.MULTILINE)) == len(files), played.output
     journal = machine.run("journalctl", "--no-pager", "--output=cat")
     for secret in secrets_of(machine):
@@ -71,9 +72,80 @@ def test_secrets_are_in_no_output_and_no_log(machine: LogHost) -> None:
 
 def test_files_that_a_killed_run_left_unread_are_read_by_the_next(machine: LogHost) -> None:
     machine.run("touch", "/usr/local/lib/log-store/log-disk-guard", "/etc/nginx/nginx.conf")
-    played = machine.role(parts=["host", "restart"]).ok(changed=1, host=machine.name)
-    (restarted,) = re.findall(r"TASK \[log_host : Restart or reload the services\] \*+\n((?:.+\n)+)", played.output)
+    played = machine.role().ok(changed=1, host=machine.name)
+    task = r"TASK \[log_host : Restart services with stale configuration\] \*+\n((?:.+\n)+)"
+    (restarted,) = re.findall(task, played.output)
     assert re.findall(r"changed: .*item=(.*)\)", restarted) == ["log-disk-guard restarted", "nginx reloaded"]
+
+
+def test_run_on_a_host_in_order_asks_it_once(machine: LogHost) -> None:
+    played = machine.role().ok(changed=0, host=machine.name)
+    assert "Read the state of the host" in played.output
+    assert "Install nftables" not in played.output
+
+
+# What was changed by hand, and how it shows that the next run has repaired it.
+HAND: dict[str, tuple[str, str]] = {
+    "the firewall's rules are flushed": ("nft flush ruleset", "nft list chain inet log_host input | grep -q 443"),
+    "a package is removed": (
+        "apt-get remove --yes prometheus-node-exporter",
+        "systemctl is-active prometheus-node-exporter",
+    ),
+    "a file has another content": ("echo '#' >>/etc/nginx/nginx.conf", "! tail -n 1 /etc/nginx/nginx.conf | grep '#'"),
+    "a file has another mode": (
+        "chmod 0644 /etc/log-store/tls/server.key",
+        "stat --format=%a /etc/log-store/tls/server.key | grep 600",
+    ),
+    "a file has another group": (
+        "chgrp root /etc/log-store/push.htpasswd",
+        "stat --format=%G /etc/log-store/push.htpasswd | grep www-data",
+    ),
+    "a file is gone": ("rm /etc/log-store/credentials.conf", "test -s /etc/log-store/credentials.conf"),
+    "a folder has another mode": (
+        "chmod 0755 /var/lib/log-store",
+        "stat --format=%a /var/lib/log-store | grep 700",
+    ),
+    "the program may not be run": (
+        "chmod 0644 /opt/log-store/current/log-store",
+        "test -x /opt/log-store/current/log-store",
+    ),
+    "another release is linked": (
+        "ln --symbolic --force --no-dereference none /opt/log-store/current",
+        "test -e /opt/log-store/current/log-store",
+    ),
+    "a service is stopped": ("systemctl stop log-disk-guard", "systemctl is-active log-disk-guard"),
+    "a service is disabled": ("systemctl disable nginx", "systemctl is-enabled nginx"),
+}
+OFTEN = {"the firewall's rules are flushed", "a file has another mode", "a service is stopped"}
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=[] if what in OFTEN else [pytest.mark.soak]) for what in HAND]
+)
+def test_change_by_hand_is_reported_and_repaired(machine: LogHost, what: str) -> None:
+    change, repaired = HAND[what]
+    machine.run("sh", "-c", change)
+    assert machine.role("--check").ok().recap("changed", machine.name) > 0
+    machine.role().ok()
+    machine.run("sh", "-c", repaired)
+
+
+@pytest.mark.soak
+def test_lost_password_is_made_anew_and_admits(machine: LogHost) -> None:
+    (SECRETS / "reader-password").unlink()
+    assert machine.role("--check").ok().recap("changed", machine.name) > 0
+    machine.role().ok()
+    wait_for("nginx", machine.is_ready, 20)
+
+
+@pytest.mark.soak
+def test_further_user_is_admitted_until_it_is_removed(machine: LogHost) -> None:
+    logins = [{"name": "reader", "tenant": 1, "may": "query"}, {"name": "further", "tenant": 1, "may": "query"}]
+    machine.role("-e", json.dumps({"log_host_logins": logins})).ok()
+    wait_for("nginx", lambda: machine.logs.request("GET", "/ready", "further")[0] == 200, 20)
+    machine.role().ok()
+    wait_for("nginx", lambda: machine.logs.request("GET", "/ready", "further")[0] == 401, 20)
+    (SECRETS / "further-password").unlink()
 
 
 @pytest.mark.soak

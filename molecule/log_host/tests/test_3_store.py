@@ -98,7 +98,7 @@ def other_version(machine: LogHost) -> None:
     runs = machine.run("readlink", "/opt/log-store/current")
     machine.run("cp", "--archive", f"/opt/log-store/{runs}", "/opt/log-store/another")
     for version in ("another", runs):
-        machine.role("-e", f"_log_host_release={version}", parts=["host", "service", "restart", "ready"]).ok()
+        machine.role("-e", f"_log_host_release={version}", parts=["host", "service", "ready"]).ok()
         assert machine.run("readlink", "/opt/log-store/current") == version
     machine.run("rm", "--recursive", "/opt/log-store/another")
 
@@ -155,7 +155,7 @@ def test_retention_deletes_what_is_old_and_keeps_the_rest(store: LogHost) -> Non
     store.logs.wait_lines(selector(old), ["old"], hours=72)
     shortened = ["log_host_retention=24h", "log_host_compaction_interval=5s", "log_host_retention_delete_delay=1s"]
     options = [option for value in shortened for option in ("-e", value)]
-    parts = ["host", store.store, "service", "restart", "ready"]
+    parts = ["host", store.store, "files", "service", "ready"]
     store.role(*options, parts=parts).ok()
     wait_for("what is old to go", lambda: added not in on_disk(store), 180)
     # With the limit as it was: the line is gone, and not hidden.

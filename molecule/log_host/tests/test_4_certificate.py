@@ -17,7 +17,7 @@ def wait_until_served(machine: LogHost, certificate: Path) -> None:
 def test_certificate_of_ones_own_is_served(machine: LogHost, tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path, machine.logs.address)
     given = ["-e", f"log_host_certificate={certificate}", "-e", f"log_host_certificate_key={key}"]
-    machine.role(*given, parts=["host", "proxy", "restart"]).ok()
+    machine.role(*given, parts=["host", "files", "service"]).ok()
     wait_until_served(machine, certificate)
 
 
@@ -27,7 +27,7 @@ def test_certificate_that_ends_soon_is_renewed_and_clients_trust_it(machine: Log
     names = ("-addext", f"subjectAltName=DNS:{machine.name}", "-addext", "extendedKeyUsage=serverAuth")
     sign(secrets / "server.crt", secrets / "server.key", secrets, 5, "-subj", f"/CN={machine.name}", *names)
     ends = (secrets / "server.crt").read_text().split()
-    machine.role(parts=["host", "secrets", "proxy", "restart"]).ok()
+    machine.role(parts=["host", "secrets", "files", "service"]).ok()
     assert (secrets / "server.crt").read_text().split() != ends
     wait_until_served(machine, secrets / "server.crt")
     # By the CA that clients had before.

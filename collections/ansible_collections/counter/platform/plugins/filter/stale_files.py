@@ -1,61 +1,68 @@
 # Copyright: counter-platform contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Files of a host that differ from what they should be, told from one listing of them all."""
+"""Files of a host that differ from what they should be."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: stale_files
-short_description: Files and folders that a host has otherwise, or not at all
+short_description: Files and folders that are missing on a host or differ
 description:
-  - Compares a table of files with what C(find) and C(sha256sum) say of them, so that a role starts a module only for
-    those that it has to write.
-positional: _input, found
+  - Compares a table of files with the C(files) that M(counter.platform.host_info) returned.
+positional: _input, contents, found
 options:
   _input:
     description:
-      - Files, each with C(path), C(mode) as in V("0644"), C(owner) and C(group), which are V(root) where they are left
-        out, and C(content), which a folder has none of.
+      - Files and folders, each with C(path), C(owner) and C(group), which default to V(root), and C(mode), which
+        defaults to V("0644").
     type: list
     elements: dict
     required: true
-  found:
-    description: Lines of C(find -printf '%m %u:%g %p\n') and of C(sha256sum), in any order and among any others.
+  contents:
+    description: The content of each file, or nothing where only owner, group and mode are compared.
     type: list
     elements: str
+    required: true
+  found:
+    description: What the host has, by path.
+    type: dict
     required: true
 author: counter-platform contributors
 """
 
 EXAMPLES = r"""
-# [{path: /etc/b, mode: "0644", content: "2"}]
-- "{{ [{'path': '/etc/a', 'mode': '0755'}, {'path': '/etc/b', 'mode': '0644', 'content': '2'}]
-  | counter.platform.stale_files(['755 root:root /etc/a', '644 root:root /etc/b', '6b86b273ff34...  /etc/b']) }}"
+# [{path: /etc/a}]
+- "{{ [{'path': '/etc/a'}] | counter.platform.stale_files(['1'], {}) }}"
 """
 
 RETURN = r"""
 _value:
-  description: Those of the files that are not there, or are with another owner, mode or content.
+  description: The files that are missing, or have another owner, group, mode or content.
   type: list
   elements: dict
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+DEFAULTS = {"owner": "root", "group": "root", "mode": "0644"}
 
 
-def stale_files(files: Sequence[Mapping[str, str]], found: Iterable[str]) -> list[Mapping[str, str]]:
-    """Return those of ``files`` whose lines of find and sha256sum are not in ``found``."""
-    known = set(found)
-
-    def lines(file: Mapping[str, str]) -> set[str]:
-        owner, group = file.get("owner", "root"), file.get("group", "root")
-        state = f"{int(file['mode'], 8):o} {owner}:{group} {file['path']}"
-        if "content" not in file:
-            return {state}
-        return {state, f"{hashlib.sha256(file['content'].encode()).hexdigest()}  {file['path']}"}
-
-    return [file for file in files if not lines(file) <= known]
+def stale_files(
+    files: Sequence[Mapping[str, str]], contents: Sequence[str], found: Mapping[str, Any]
+) -> list[Mapping[str, str]]:
+    """Return the files that are not as ``found``. Raises :class:`ValueError` for another number of ``contents``."""
+    wanted = [{name: file.get(name, default) for name, default in DEFAULTS.items()} for file in files]
+    if contents:
+        for state, content in zip(wanted, contents, strict=True):
+            state["sha256"] = hashlib.sha256(content.encode()).hexdigest()
+    states = [found.get(file["path"], {}) for file in files]
+    return [
+        file
+        for file, wants, has in zip(files, wanted, states, strict=True)
+        if any(has.get(name) != value for name, value in wants.items())
+    ]
 
 
 class FilterModule:

@@ -1,10 +1,11 @@
-"""Files of a host that differ, told by what find and sha256sum themselves print of real ones."""
+"""Files of a host that differ, by what host_info returns of real ones."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.counter.platform.plugins.filter.stale_files import stale_files
-from lib.command import run
+from ansible_collections.counter.platform.plugins.modules.host_info import existing
 
 
 @pytest.fixture
@@ -17,56 +18,63 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def found(*paths: Path) -> list[str]:
-    """Return the lines of find, and then those of sha256sum for what is no folder."""
-    files = [path for path in paths if not path.is_dir()]
-    listed = run("find", *map(str, paths), "-maxdepth", "0", "-printf", "%m %u:%g %p\\n", check=False)
-    sums = run("sha256sum", "--", *map(str, files), check=False)
-    return [*listed.stdout.splitlines(), *sums.stdout.splitlines()]
+CONTENTS = ["of a.conf\n", "of b.conf\n"]
 
 
 def wanted(folder: Path) -> list[dict[str, str]]:
     owner = {"owner": folder.owner(), "group": folder.group()}
     return [
-        {"path": str(folder), "mode": "0700", **owner},
-        {"path": str(folder / "a.conf"), "mode": "0640", "content": "of a.conf\n", **owner},
-        {"path": str(folder / "b.conf"), "mode": "0600", "content": "of b.conf\n", **owner},
+        {"path": str(folder / "a.conf"), "mode": "0640", **owner},
+        {"path": str(folder / "b.conf"), "mode": "0600", **owner},
     ]
 
 
-def test_what_is_as_it_should_be_is_left_alone(folder: Path) -> None:
-    lines = found(folder, folder / "a.conf", folder / "b.conf")
-    assert len(lines) == 5
-    assert stale_files(wanted(folder), lines) == []
+def found(folder: Path) -> dict[str, dict[str, Any]]:
+    return existing(file["path"] for file in wanted(folder))
 
 
-def test_what_differs_in_anything_is_found_alone(folder: Path) -> None:
-    lines = found(folder, folder / "a.conf", folder / "b.conf")
-    changes: list[tuple[int, dict[str, str]]] = [
-        (0, {"mode": "0755"}),
-        (1, {"mode": "0644"}),
-        (1, {"owner": "nobody"}),
-        (1, {"group": "nogroup"}),
-        (1, {"content": "of a.conf"}),
-        (2, {"content": "of a.conf\n"}),
-        (2, {"path": "/nowhere/b.conf"}),
-    ]
-    for number, change in changes:
-        files = wanted(folder)
-        files[number] |= change
-        assert stale_files(files, lines) == [files[number]], change
+def test_files_in_order_are_left_alone(folder: Path) -> None:
+    assert stale_files(wanted(folder), CONTENTS, found(folder)) == []
 
 
-def test_what_is_not_there_is_found_in_its_order(folder: Path) -> None:
-    (folder / "a.conf").unlink()
-    (folder / "b.conf").unlink()
-    lines = found(folder, folder / "a.conf", folder / "b.conf")
-    assert stale_files(wanted(folder), lines) == wanted(folder)[1:]
+@pytest.mark.parametrize(
+    "change",
+    [{"mode": "0644"}, {"owner": "nobody"}, {"group": "nogroup"}, {"path": "/nowhere/a.conf"}],
+    ids=lambda change: next(iter(change)),
+)
+@pytest.mark.parametrize("contents", [CONTENTS, []], ids=["content", "no content"])
+def test_any_difference_is_found(folder: Path, change: dict[str, str], contents: list[str]) -> None:
+    files = wanted(folder)
+    files[0] |= change
+    assert stale_files(files, contents, found(folder)) == [files[0]]
 
 
-def test_a_folder_needs_no_checksum(folder: Path) -> None:
-    assert stale_files(wanted(folder)[:1], ["700 root:root /srv", *found(folder)]) == []
+@pytest.mark.parametrize("content", ["of b.conf", ""])
+def test_another_content_is_found(folder: Path, content: str) -> None:
+    assert stale_files(wanted(folder), [CONTENTS[0], content], found(folder)) == wanted(folder)[1:]
 
 
-def test_root_is_the_owner_that_is_not_named() -> None:
-    assert stale_files([{"path": "/etc", "mode": "0755"}], ["755 root:root /etc"]) == []
+def test_missing_files_are_found_in_their_order(folder: Path) -> None:
+    known = found(folder)
+    for file in wanted(folder):
+        Path(file["path"]).unlink()
+    assert stale_files(wanted(folder), CONTENTS, found(folder)) == wanted(folder)
+    assert stale_files(wanted(folder), CONTENTS, known) == []
+
+
+def test_folder_is_compared_without_a_content(folder: Path) -> None:
+    owner = {"owner": folder.owner(), "group": folder.group()}
+    known = existing([str(folder)])
+    assert stale_files([{"path": str(folder), "mode": "0700", **owner}], [], known) == []
+    assert len(stale_files([{"path": str(folder), "mode": "0755", **owner}], [], known)) == 1
+
+
+def test_each_file_needs_a_content(folder: Path) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        stale_files(wanted(folder), CONTENTS[:1], found(folder))
+
+
+def test_root_and_0644_are_the_defaults() -> None:
+    passwd = {"path": "/etc/passwd"}
+    assert stale_files([passwd], [], existing(["/etc/passwd"])) == []
+    assert stale_files([passwd], [], {"/etc/passwd": {"owner": "root", "group": "root", "mode": "0600"}}) == [passwd]
