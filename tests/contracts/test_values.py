@@ -524,7 +524,7 @@ def test_log_host_is_checked_before_its_machine_is_made(tmp_path: Path) -> None:
     command = ["ansible-playbook", "-i", inventory, "site.yml", "--tags", "logs", "--check"]
     run = execute(*command, "-e", "log_host_store=loki")
     run.failed('log_host_loki_archive is ""', changed=0)
-    assert "TASK [offline_images : Choose" not in run.output, "the images come after the checks"
+    assert "TASK [offline_images : Build or fetch" not in run.output, "the images come after the checks"
 
 
 def test_the_volume_is_as_large_as_the_preflight_says() -> None:
