@@ -8,6 +8,8 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from ansible_collections.counter.platform.plugins.modules import image_sbom
+from ansible_collections.counter.platform.tests.unit.support import with_defaults
 from lib.certificates import self_signed
 from lib.command import execute, run
 from lib.docker import docker
@@ -87,7 +89,12 @@ def test_outgoing_tls_trusts_the_systems_store_and_nothing_else(image: str, tmp_
 
 
 def test_bill_of_materials_lists_what_is_in_the_image(image: str) -> None:
-    written = json.loads((newest("counter-platform_counter-sbom") / "sbom.cdx.json").read_text())
+    name, _, key = image.partition(":")
+    given = with_defaults(
+        image_sbom, artifacts=[f"{name.replace('/', '_')}/{key}"], go=str(ROOT / ".venv/bin/go"), cache=str(CACHE)
+    )
+    (result,) = image_sbom.ensure(given, check_mode=False)["results"]
+    written = json.loads(Path(result["path"]).read_text())
     assert f"{written['metadata']['component']['name']}:{written['metadata']['component']['version']}" == image
     program = """
 import importlib.metadata, pathlib, re

@@ -32,8 +32,15 @@ def sboms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     built = artifacts.ensure(given, check_mode=False)["artifacts"]
     dest = str(tmp_path_factory.mktemp("sbom"))
     described = [built[name]["artifact"] for name in ("node-programs", *IMAGES)]
-    wanted = {"artifacts": described, "go_licences": built["go-licences"]["path"], "dest": dest, **COMMON}
-    written = image_sbom.ensure(wanted, check_mode=False)
+    given = with_defaults(
+        image_sbom,
+        artifacts=described,
+        go_licences=built["go-licences"]["path"],
+        go=str(ROOT / ".venv/bin/go"),
+        dest=dest,
+        **COMMON,
+    )
+    written = image_sbom.ensure(given, check_mode=False)
     return {about["name"].removeprefix("counter-platform_"): Path(about["path"]) for about in written["results"]}
 
 
