@@ -50,13 +50,14 @@ DEFAULTS = {"owner": "root", "group": "root", "mode": "0644"}
 
 
 def stale_files(
-    files: Sequence[Mapping[str, str]], contents: Sequence[str], found: Mapping[str, Any]
+    files: Sequence[Mapping[str, str]], contents: Sequence[str | None], found: Mapping[str, Any]
 ) -> list[Mapping[str, str]]:
     """Return the files that are not as ``found``. Raises :class:`ValueError` for another number of ``contents``."""
     wanted = [{name: file.get(name, default) for name, default in DEFAULTS.items()} for file in files]
     if contents:
         for state, content in zip(wanted, contents, strict=True):
-            state["sha256"] = hashlib.sha256(content.encode()).hexdigest()
+            # The lookup template gives None for a template without any text.
+            state["sha256"] = hashlib.sha256((content or "").encode()).hexdigest()
     states = [found.get(file["path"], {}) for file in files]
     return [
         file

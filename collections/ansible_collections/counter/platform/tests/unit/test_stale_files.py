@@ -69,6 +69,11 @@ def test_folder_is_compared_without_a_content(folder: Path) -> None:
     assert len(stale_files([{"path": str(folder), "mode": "0755", **owner}], [], known)) == 1
 
 
+def test_template_without_text_is_an_empty_file(folder: Path) -> None:
+    (folder / "b.conf").write_text("")
+    assert stale_files(wanted(folder), [CONTENTS[0], None], found(folder)) == []
+
+
 def test_each_file_needs_a_content(folder: Path) -> None:
     with pytest.raises(ValueError, match="zip"):
         stale_files(wanted(folder), CONTENTS[:1], found(folder))
