@@ -91,6 +91,7 @@ class Load:
     Attributes:
         values: the number that each answered request got.
         statuses: how many answers had each status.
+        unanswered: how many requests got no answer.
         failures: a line for each request that got no number: when, and what it got instead.
         seconds: how long each request took, answered or not.
     """
@@ -98,6 +99,7 @@ class Load:
     def __init__(self, *ports: int, clients: int = 8) -> None:
         self.values: list[int] = []
         self.statuses: Counter[int] = Counter()
+        self.unanswered = 0
         self.failures: list[str] = []
         self.seconds: list[float] = []
         self._ports = [ports[number % len(ports)] for number in range(clients)]
@@ -162,6 +164,7 @@ class Load:
                         _, connection = await loop.create_connection(_Connection, "127.0.0.1", port)
                     answer = await connection.ask()
             except OSError as error:
+                self.unanswered += 1
                 failure = repr(error)
                 if connection is not None:
                     connection.close()
