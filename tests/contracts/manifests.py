@@ -50,7 +50,7 @@ def _built(*names: str) -> Object:
     return {name: {"image": f"counter-platform/{name}:0123456789abcdef"} for name in names}
 
 
-# What other roles set while they run, and what is generated.
+# What tasks register or set while they run, and what is generated.
 FACTS: dict[str, Any] = {
     "_counter_app_password": "generated",
     "_counter_app_backup_password": "generated too",

@@ -13,7 +13,7 @@ OTHERS: dict[str, tuple[str, dict[str, str]]] = {
     "stranger": (ELSEWHERE, {}),
     "elsewhere": (ELSEWHERE, {}),
 }
-TABLE = wanted("The way of a metric")
+TABLE = wanted("Metrics path")
 
 
 def workloads(cluster: Cluster) -> dict[tuple[str, str], Json]:
